@@ -1,0 +1,1 @@
+"""curate: from a folder of images to a versioned training set that people can trust."""

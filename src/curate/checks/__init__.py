@@ -1,0 +1,99 @@
+"""What a check is, and where checks are found.
+
+A check is one file in this folder. It says what it measures (`measure`, once per picture, slow, cached), what
+it thinks of the measurements (`judge`, on the whole table, instant, never cached) and which thresholds that
+takes (a settings class). Everything else (the settings section, the command line, the docs, the conformance
+tests) follows from the `CHECK` object.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from graphlib import TopologicalSorter
+from importlib import import_module
+from importlib.metadata import entry_points
+from pkgutil import iter_modules
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from curate.imaging import DecodedImage
+
+if TYPE_CHECKING:
+    import pandas as pd  # half a second of start-up that the workers, who only measure, need not pay
+
+Action = Literal["drop", "review", "note", "ignore"]
+FactValue = float | int | bool | str | bytes | None
+
+
+class CheckSettings(BaseModel):
+    """Thresholds of one check. Subclasses add one documented field per threshold, with its origin."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    action: Action = Field(description="What a flag leads to: drop, review, note or ignore.")
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of the table that a check writes: a fact of `measure` or an extra column of `judge`."""
+
+    name: str
+    dtype: Literal["float32", "int64", "boolean", "string", "binary"]
+    meaning: str  # one line: what it is, its unit and range, which direction is bad, what NA means
+    low: float | None = None  # smallest value possible, for the conformance tests
+    high: float | None = None
+
+
+def always_na(image: DecodedImage) -> Mapping[str, FactValue]:  # noqa: ARG001  the signature of every measure
+    """The measurement of a check that only needs the table."""
+    return {}
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check.
+
+    name: as in settings, flags and columns. version: of `measure`; a new one invalidates cached facts.
+    measure: picture -> one value per column of `facts` (None = can't be measured here). Takes no settings.
+    judge: table, settings -> DataFrame with the table's index: first a boolean column named like the check
+        (True = flagged, never NA), then the columns of `findings`. The table has the scan's columns, every fact
+        and the columns of the checks named in `after`. Rows that could not be read have NA facts.
+    because: why a row was flagged, as a format string over the row's columns and `settings`.
+    """
+
+    name: str
+    summary: str
+    version: int
+    settings: type[CheckSettings]
+    judge: Callable[[pd.DataFrame, Any], pd.DataFrame]
+    because: str
+    facts: tuple[Column, ...] = ()
+    findings: tuple[Column, ...] = ()
+    measure: Callable[[DecodedImage], Mapping[str, FactValue]] = always_na
+    after: tuple[str, ...] = field(default=())
+
+    @property
+    def task(self) -> str:
+        """The cache key of the measurement."""
+        return f"{self.name}@{self.version}"
+
+
+def flag(name: str, flagged: pd.Series[Any]) -> pd.DataFrame:
+    """The answer of a `judge` without further columns; NA counts as not flagged."""
+    return flagged.astype("boolean").fillna(False).astype(bool).to_frame(name)
+
+
+@cache
+def all_checks() -> dict[str, Check]:
+    """Every check by name: those of this folder and those that installed packages add.
+
+    A check comes after those it names in `after`, otherwise in alphabetical order.
+    """
+    built_in = [import_module(f"{__name__}.{module.name}").CHECK for module in iter_modules(__path__)]
+    added = [point.load() for point in entry_points(group="curate.checks")]
+    checks = {check.name: check for check in sorted([*built_in, *added], key=lambda check: check.name)}
+    order = TopologicalSorter({name: check.after for name, check in checks.items()}).static_order()
+    return {name: checks[name] for name in order}
