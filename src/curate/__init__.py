@@ -1,1 +1,62 @@
-"""curate: from a folder of images to a versioned training set that people can trust."""
+"""curate: from a folder of images to a versioned training set that people can trust.
+
+    import curate
+
+    result = curate.clean("./images")
+    table = curate.table("./images")
+
+Every verb of the command line is a function here, with the same parameter names.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from curate.exporters.imagefolder import export
+    from curate.history import diff, log, show, table, tag, undo
+    from curate.inspection import status, verify, why
+    from curate.pipeline import clean
+    from curate.reporting import report
+
+__all__ = [
+    "clean",
+    "diff",
+    "export",
+    "log",
+    "report",
+    "show",
+    "status",
+    "table",
+    "tag",
+    "undo",
+    "verify",
+    "why",
+]
+
+# Imported when first used: `import curate` and `curate --help` must not wait for pandas.
+_HOMES = {
+    "clean": "curate.pipeline",
+    "diff": "curate.history",
+    "export": "curate.exporters.imagefolder",
+    "log": "curate.history",
+    "report": "curate.reporting",
+    "show": "curate.history",
+    "status": "curate.inspection",
+    "table": "curate.history",
+    "tag": "curate.history",
+    "undo": "curate.history",
+    "verify": "curate.inspection",
+    "why": "curate.inspection",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'curate' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__]

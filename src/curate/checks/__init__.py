@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from curate.errors import SettingsError
 from curate.imaging import DecodedImage
 
 if TYPE_CHECKING:
@@ -97,3 +98,14 @@ def all_checks() -> dict[str, Check]:
     checks = {check.name: check for check in sorted([*built_in, *added], key=lambda check: check.name)}
     order = TopologicalSorter({name: check.after for name, check in checks.items()}).static_order()
     return {name: checks[name] for name in order}
+
+
+def find_check(name: str) -> Check:
+    """The check of that name. Raises SettingsError that names the nearest there is."""
+    from difflib import get_close_matches
+
+    if name not in all_checks():
+        close = get_close_matches(name, list(all_checks()), n=1)
+        hint = f"Did you mean {close[0]!r}?" if close else f"There are: {', '.join(sorted(all_checks()))}."
+        raise SettingsError(f"There is no check {name!r}.", hint)
+    return all_checks()[name]

@@ -1,11 +1,12 @@
 """Pictures much longer than wide, or wider than long.
 
-What it measures: the shorter side divided by the longer one.
+What it measures: `aspect_ratio`, the shorter side divided by the longer one, of the upright picture at full size.
 Why it matters: resizing to a square squashes a panorama or a banner past recognition, and cropping cuts the
 object away.
-What it flags: pictures at least three times as long as wide.
-When it is wrong: on purpose-made panoramas, pens, skyscrapers; hence a note, not a drop.
-Source: the idea and a similar threshold (0.35) stand in CleanVision; ours only asks for review beyond 1:3.
+What it flags: pictures more than three times as long as wide, or as wide as long.
+When it is wrong: on panoramas made on purpose, and on cut-outs of long things (pens, skyscrapers, words, snakes);
+hence a note, not a drop.
+Source: CleanVision, with nearly the same threshold (0.35), which also takes in screenshots of some long phones.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ class Settings(CheckSettings):
         0.33,
         ge=0,
         le=1,
-        description="Flag when shorter / longer side is below this. Origin: 1:3, beyond every common film and screen format (32:9 screens apart).",
+        description="Flag when shorter / longer side is below this. Origin: 1:3, beyond every common film and "
+        "screen format (32:9 screens apart).",
         json_schema_extra={"fact": "aspect_ratio"},
     )
 
@@ -44,6 +46,8 @@ CHECK = Check(
     version=1,
     settings=Settings,
     judge=judge,
-    because="its sides are {width} x {height} px, a ratio of {aspect_ratio:.2f} (odd below {settings.min_aspect_ratio})",
+    because=(
+        "its sides are {width} x {height} px, a ratio of {aspect_ratio:.2f} (odd below {settings.min_aspect_ratio})"
+    ),
     findings=(Column("aspect_ratio", "float32", "shorter side / longer side, 0 to 1; low is odd", 0, 1),),
 )

@@ -1,0 +1,107 @@
+"""The `curate` command: a group of one-file commands, and the one place where errors become messages.
+
+Exit codes: 0 done; 1 done, and something needs attention (see each command); 2 wrong use, settings or source;
+3 the store can't be used (locked, damaged, disk full); 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from pkgutil import iter_modules
+
+import click
+
+from curate_cli import commands
+
+SECTIONS = {
+    "Curate": ("clean", "decide", "report", "export"),
+    "Look": ("status", "why", "table", "checks"),
+    "Versions": ("log", "show", "diff", "tag", "undo", "verify"),
+}
+
+
+class Commands(click.Group):
+    """Finds one command per module of `curate_cli.commands`, and lists them by what people want to do."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  click's signature
+        """Every command, in the order of the sections."""
+        found = {module.name.removesuffix("_") for module in iter_modules(commands.__path__)}
+        ordered = [name for names in SECTIONS.values() for name in names if name in found]
+        return ordered + sorted(found - set(ordered))
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command's module; None if there is none."""
+        if cmd_name not in self.list_commands(ctx):
+            return None
+        command = import_module(f"curate_cli.commands.{cmd_name}").command
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Add "did you mean" to click's error for an unknown command."""
+        from difflib import get_close_matches
+
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            close = get_close_matches(args[0], self.list_commands(ctx), n=1)
+            if not close or args[0].startswith("-"):
+                raise
+            raise click.UsageError(f"{error.message} Did you mean {close[0]!r}?", ctx) from error
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """One list per section."""
+        for title, names in SECTIONS.items():
+            with formatter.section(title):
+                rows = [(name, self.get_command(ctx, name)) for name in names]
+                formatter.write_dl([(name, one.get_short_help_str(60)) for name, one in rows if one])
+
+
+def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        click.echo(f"curate {version('curate')}")
+        ctx.exit()
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80})
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version.")
+def cli() -> None:
+    """Turn a folder of images into a training set that people can trust.
+
+    Start with `curate clean DIR`. Your folder is never changed; everything curate
+    knows is kept beside it, in DIR.curate. Nothing ever uses the network.
+    """
+
+
+def main() -> None:
+    """Run the command line; every expected error ends in a message and an exit code."""
+    from curate.errors import CurateError, StoreError
+
+    try:
+        sys.exit(cli.main(standalone_mode=False))
+    except CurateError as error:
+        _say(str(error), error.hint)
+        sys.exit(3 if isinstance(error, StoreError) else 2)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("\nInterrupted. What was measured is kept; the same command goes on from there.", err=True)
+        sys.exit(130)
+    except BrokenPipeError:  # `curate table DIR | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+
+
+def _say(message: str, hint: str) -> None:
+    from curate.paths import printable
+
+    click.echo(f"Error: {printable(message)}", err=True)
+    if hint:
+        click.echo(f"Hint: {printable(hint)}", err=True)

@@ -1,0 +1,101 @@
+"""How the command line prints: text within 80 columns, JSON, progress."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from curate.paths import printable
+from curate.progress import Advance
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+WIDTH = 80
+
+
+@contextmanager
+def bar(title: str, total: int) -> Iterator[Advance]:
+    """A progress bar with rate and ETA on stderr; nothing when stderr is no terminal, or within a second."""
+    from tqdm import tqdm
+
+    tqdm.monitor_interval = 0  # its monitor is a thread, and forking workers with threads about is asking for it
+    silent = not sys.stderr.isatty()
+    with tqdm(
+        total=total, desc=title, unit=" images", delay=1, disable=silent, leave=False, dynamic_ncols=True
+    ) as shown:
+        yield shown.update
+
+
+def print_json(value: Any) -> None:
+    """Print plain data, dataclasses and paths as JSON."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=_plain))
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {one.name: getattr(value, one.name) for one in dataclasses.fields(value)}
+    return value.item() if hasattr(value, "item") else str(value)
+
+
+def print_table(rows: Sequence[Sequence[object]], indent: int = 2, right: Sequence[int] = ()) -> None:
+    """Print rows in aligned columns; the last column is cut at 80. right: columns to align to the right."""
+    texts = [[printable(str(cell)) for cell in row] for row in rows]
+    if not texts:
+        return
+    widths = [max(len(row[place]) for row in texts) for place in range(len(texts[0]) - 1)]
+    for row in texts:
+        cells = [
+            cell.rjust(width) if place in right else cell.ljust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=False))
+        ]
+        click.echo(shorten(" " * indent + "  ".join([*cells, row[-1]]).rstrip()))
+
+
+def shorten(line: str, width: int = WIDTH) -> str:
+    """The line, its end cut with "…" where it is longer than the width."""
+    return line if len(line) <= width else line[: width - 1] + "…"
+
+
+def name_some(paths: Sequence[str], most: int = 3) -> str:
+    """The first few paths, and how many more there are."""
+    shown = ", ".join(map(printable, paths[:most]))
+    return shown + (f" and {len(paths) - most:,} more" if len(paths) > most else "")
+
+
+def home(path: Path) -> str:
+    """A path as people would type it from here."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def counted(counts: Mapping[str, int]) -> str:
+    """`cat 150, dog 120, …` within a line."""
+    return ", ".join(f"{printable(name) or '(none)'} {number:,}" for name, number in counts.items())
+
+
+def write_table(rows: pd.DataFrame, format_: str, output: Path | None) -> None:
+    """Print a table as CSV or JSON, or write it to a file. Parquet is bytes: it needs a file or a pipe."""
+    from curate.files import replacing
+
+    if output is None and format_ == "parquet" and sys.stdout.isatty():
+        raise click.UsageError("Parquet is not readable on a terminal: add --output FILE.")
+    writers = {
+        "csv": lambda target: rows.to_csv(target, index=False),
+        "json": lambda target: rows.to_json(target, orient="records", indent=2, force_ascii=False),
+        "parquet": lambda target: rows.to_parquet(target, index=False),
+    }
+    if output is None:
+        writers[format_](sys.stdout.buffer if format_ == "parquet" else sys.stdout)
+        return
+    with replacing(output) as temporary:
+        writers[format_](temporary)

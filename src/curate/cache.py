@@ -1,0 +1,257 @@
+"""What was measured, by content; disposable.
+
+`Parts` is a table that grows by small Parquet files, one per flush, so that a killed run keeps what it had. Two
+of them make the cache: `facts` (one row per content and set of tasks) and `seen` (one row per file: which
+content it had when it was last read). Everything in here can be deleted; the next run measures again.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from curate.checks import Column, all_checks
+from curate.files import write_parquet
+from curate.images import DECODE, Measured
+from curate.imaging import DECODERS
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+FLUSH_ROWS = 2048
+FLUSH_SECONDS = 1.0  # what a kill can cost
+COMPACT_PARTS = 16  # more small files than this are merged at the end of a run
+SMALL_PART_BYTES = 32_000_000
+
+# A file written less than this long before it was read may be written again within the same time stamp.
+RACY_NS = 2_000_000_000
+
+DECODED: tuple[Column, ...] = (
+    Column("format", "string", "file format as found in the bytes (JPEG, PNG, …); NA if unreadable"),
+    Column("width", "int64", "width in px, after EXIF rotation; NA if unreadable", 1),
+    Column("height", "int64", "height in px, after EXIF rotation; NA if unreadable", 1),
+    Column("mode", "string", "pixel mode of the file in Pillow's words (RGB, L, P, CMYK, I;16, …)"),
+    Column("decoder", "string", "library and version that decoded the picture"),
+    Column("read_error", "string", "why the file can't be read, one word; NA if it can"),
+    Column("read_detail", "string", "what the decoder said of it"),
+)
+_KEY = Column("sha256", "string", "digest of the content")
+_FAILURES = Column("failures", "string", "tasks that raised an error, ;-joined")
+
+
+def tasks_and_columns() -> dict[str, tuple[Column, ...]]:
+    """Every measurement by its cache key, with the columns it writes; the decoding itself comes first."""
+    return {DECODE: DECODED} | {check.task: check.facts for check in all_checks().values() if check.facts}
+
+
+@dataclass
+class Parts:
+    """A table in many small files of one folder. kind: the file names' prefix."""
+
+    folder: Path
+    kind: str
+
+    def append(self, table: pa.Table) -> None:
+        """Add rows, atomically. Not durable: after a power cut the rows may be measured again."""
+        write_parquet(
+            self.folder / f"{self.kind}-{time.time_ns():020d}-{uuid.uuid4().hex[:8]}.parquet",
+            table,
+            durable=False,
+        )
+
+    def paths(self) -> list[Path]:
+        """The files, oldest first."""
+        return sorted(self.folder.glob(f"{self.kind}-*.parquet"))
+
+    def read(self) -> list[pa.Table]:
+        """All rows, oldest first, as one table per schema. A damaged part is removed: it can be rebuilt."""
+        return self._read_paths(self.paths())
+
+    def _read_paths(self, paths: list[Path]) -> list[pa.Table]:
+        import pyarrow as pa
+
+        by_schema: dict[bytes, list[pa.Table]] = {}
+        for path in paths:
+            table = _read_or_remove(path)
+            if table is not None:
+                by_schema.setdefault(table.schema.serialize().to_pybytes(), []).append(table)
+        return [pa.concat_tables(tables) for tables in by_schema.values()]
+
+    def compact(self) -> None:
+        """Merge the small files when there are many. A kill in between leaves rows twice, which readers allow."""
+        small = [path for path in self.paths() if path.stat().st_size < SMALL_PART_BYTES]
+        if len(small) <= COMPACT_PARTS:
+            return
+        for table in self._read_paths(small):
+            self.append(table)
+        for path in small:
+            path.unlink()
+
+
+def _read_or_remove(path: Path) -> pa.Table | None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return pq.read_table(path, partitioning=None)
+    except (pa.ArrowInvalid, OSError):
+        path.unlink(missing_ok=True)
+        return None
+
+
+@dataclass
+class Cache:
+    """Facts by content, and which content each file had."""
+
+    folder: Path
+    _pending: list[Measured] = field(default_factory=list)
+    _last_flush: float = field(default_factory=time.monotonic)
+
+    @property
+    def facts(self) -> Parts:
+        return Parts(self.folder, "facts")
+
+    @property
+    def seen(self) -> Parts:
+        return Parts(self.folder, "seen")
+
+    def add(self, results: Sequence[Measured]) -> None:
+        """Remember results; a later call writes them once FLUSH_ROWS wait or FLUSH_SECONDS have passed."""
+        self._pending.extend(results)
+        if len(self._pending) >= FLUSH_ROWS or time.monotonic() - self._last_flush > FLUSH_SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what is pending."""
+        by_tasks: dict[tuple[str, ...], list[Measured]] = {}
+        for result in self._pending:
+            if result.opened:
+                by_tasks.setdefault(result.tasks, []).append(result)
+        for tasks, results in by_tasks.items():
+            self.facts.append(_facts_table(tasks, results))
+        hashed = [result for result in self._pending if result.sha256]
+        if hashed:
+            self.seen.append(_seen_table(hashed))
+        self._pending.clear()
+        self._last_flush = time.monotonic()
+
+    def compact(self) -> None:
+        """Merge small files, at the end of a run."""
+        self.facts.compact()
+        self.seen.compact()
+
+    def known_files(self) -> pd.DataFrame:
+        """One row per file last read: path, size_bytes, mtime_ns, inode, sha256; only those sure to tell a change."""
+        import pandas as pd
+
+        columns = ["path", "size_bytes", "mtime_ns", "inode", "sha256"]
+        tables = self.seen.read()
+        if not tables:
+            return pd.DataFrame(
+                {column: pd.Series(dtype="str" if column in ("path", "sha256") else "int64") for column in columns}
+            )
+        frames: list[pd.DataFrame] = [table.to_pandas() for table in tables]
+        seen = pd.concat(frames).drop_duplicates("path", keep="last")
+        return seen.loc[seen["settled"], columns]
+
+    def known_facts(self) -> pd.DataFrame:
+        """One row per content (index sha256): every fact, and `complete`: no measurement is missing or out of date.
+
+        Parts that lack one of today's measurements are left out: the pictures are opened again, once, for all.
+        """
+        import pandas as pd
+
+        wanted = tasks_and_columns()
+        columns = [column for columns in wanted.values() for column in columns]
+        frames = [_frame(table, columns) for table in self.facts.read() if set(wanted) <= _tasks_of(table)]
+        if not frames:
+            return _no_facts(columns)
+        facts = pd.concat(frames)
+        return facts[~facts.index.duplicated(keep="last")]
+
+
+def _facts_table(tasks: tuple[str, ...], results: list[Measured]) -> pa.Table:
+    import pyarrow as pa
+
+    columns = tasks_and_columns()
+    written = [_KEY, _FAILURES, *(column for task in tasks for column in columns[task])]
+    sizes = pa.array([result.size_bytes for result in results], pa.int64())
+    values: dict[str, list[Any]] = {
+        column.name: [result.facts.get(column.name) for result in results] for column in written
+    }
+    values["sha256"] = [result.sha256 for result in results]
+    values["failures"] = [";".join(result.failures) for result in results]
+    arrays = [pa.array(values[column.name], _arrow_type(column)) for column in written]
+    schema = pa.schema(
+        [
+            *(pa.field(column.name, _arrow_type(column)) for column in written),
+            pa.field("size_bytes", pa.int64()),
+        ],
+        metadata={"tasks": json.dumps(tasks)},
+    )
+    return pa.Table.from_arrays([*arrays, sizes], schema=schema)
+
+
+def _seen_table(results: list[Measured]) -> pa.Table:
+    import pyarrow as pa
+
+    settled_before = time.time_ns() - RACY_NS
+    return pa.table(
+        {
+            "path": pa.array([result.path for result in results], pa.string()),
+            "size_bytes": pa.array([result.size_bytes for result in results], pa.int64()),
+            "mtime_ns": pa.array([result.mtime_ns for result in results], pa.int64()),
+            "inode": pa.array([result.inode for result in results], pa.uint64()),
+            "sha256": pa.array([result.sha256 for result in results], pa.string()),
+            "settled": pa.array([result.mtime_ns < settled_before for result in results], pa.bool_()),
+        }
+    )
+
+
+def _arrow_type(column: Column) -> pa.DataType:
+    import pyarrow as pa
+
+    types = {
+        "float32": pa.float32(),
+        "int64": pa.int64(),
+        "boolean": pa.bool_(),
+        "string": pa.string(),
+        "binary": pa.binary(),
+    }
+    return types[column.dtype]
+
+
+PANDAS_TYPES = {
+    "float32": "float32",
+    "int64": "Int64",
+    "boolean": "boolean",
+    "string": "str",
+    "binary": "object",
+}
+
+
+def _tasks_of(table: pa.Table) -> set[str]:
+    return set(json.loads((table.schema.metadata or {}).get(b"tasks", b"[]")))
+
+
+def _frame(table: pa.Table, columns: list[Column]) -> pd.DataFrame:
+    names = ["sha256", "size_bytes", "failures", *(column.name for column in columns)]
+    frame: pd.DataFrame = table.select(names).to_pandas().set_index("sha256")
+    frame = frame.astype({column.name: PANDAS_TYPES[column.dtype] for column in columns})
+    # Newer decoders may read what older ones could not.
+    outdated = frame["read_error"].notna() & (frame["decoder"] != DECODERS)
+    return frame.assign(complete=(frame["failures"] == "") & ~outdated).drop(columns="failures")
+
+
+def _no_facts(columns: list[Column]) -> pd.DataFrame:
+    import pandas as pd
+
+    data = {column.name: pd.Series(dtype=PANDAS_TYPES[column.dtype]) for column in columns}
+    data |= {"size_bytes": pd.Series(dtype="int64"), "complete": pd.Series(dtype="bool")}
+    return pd.DataFrame(data, index=pd.Index([], dtype="str", name="sha256"))

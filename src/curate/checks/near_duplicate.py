@@ -1,0 +1,105 @@
+"""The same photograph more than once, in different files.
+
+What it measures: a grey thumbnail of 32 x 32 px. Two pictures are compared by their thumbnails, turned and aligned.
+Why it matters: re-saved, resized, cropped, mirrored or turned copies leak from training to test as exact copies do,
+and a comparison of bytes doesn't see them.
+What it flags: every copy but the best of its group: most pixels, then sharpest, then least compressed, then a
+labelled one. Found are re-saves, other sizes and proportions, all mirrorings and quarter turns, crops of up to 10 % per side,
+squares cut from the middle, thin borders, captions and logos, changes of brightness, contrast and colour, and two of
+these at once. Each member was compared with the kept picture; groups are never chained. Copies that carry
+different labels are not flagged but left to `label_conflict`.
+When it is wrong: on studio and catalogue pictures of the same model of a thing, on portraits of one person before
+one wall, frames of a film and bracketed exposures from a tripod: nearly equal, though not one photograph. It misses
+rotation by other angles and crops of more than a third; blank pictures are never compared. An enlarged copy has more
+pixels than its original and is kept in its place. Hence review, not drop.
+Source: our own; see `curate.matching`. Kinds of edits and precision are measured by
+`benchmarks/quality_duplicates.py`, beside perceptual hashes, which find fewer than half of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+from pydantic import Field
+
+from curate.checks import Action, Check, CheckSettings, Column, FactValue, flag
+from curate.grouping import best_first, best_paths, group_copies, has_conflict, labels_of
+from curate.imaging import DecodedImage
+from curate.matching import SIDE
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Settings(CheckSettings):
+    action: Action = "review"
+    min_similarity: float = Field(
+        0.82,
+        ge=0,
+        le=1,
+        description="Flag copies at least this similar to the kept picture, 0..1. Origin: MEASURED.",
+        json_schema_extra={"fact": "near_similarity"},
+    )
+
+
+def measure(image: DecodedImage) -> Mapping[str, FactValue]:
+    # Squashed to a square on purpose: a copy with other proportions gets the same thumbnail.
+    return {"thumbnail": image.grey.resize((SIDE, SIDE), Image.Resampling.BOX).tobytes()}
+
+
+def judge(table: pd.DataFrame, settings: Settings) -> pd.DataFrame:
+    best = best_paths(table)
+    distinct = table[(best == table["path"]).fillna(False) & table["thumbnail"].notna()]  # one row per content
+    found = _near_copies(distinct, settings.min_similarity).reindex(table.index)
+    kept_by_path = dict(zip(distinct["path"], found.loc[distinct.index, "kept"], strict=True))
+    kept = best.map(kept_by_path).astype("string").fillna(best)
+    group = kept.where(kept.groupby(kept).transform("size").reindex(table.index) > 1)
+    copies = found["kept"].notna() & (found["kept"] != table["path"])
+    return flag("near_duplicate", copies & ~has_conflict(group, labels_of(table))).assign(
+        near_copy_of=found["kept"].where(copies),
+        near_similarity=found["similarity"].where(copies),
+        duplicate_group=group,
+    )
+
+
+def _near_copies(distinct: pd.DataFrame, min_similarity: float) -> pd.DataFrame:
+    """For each row the path of the kept picture of its group (`kept`) and the `similarity` with it."""
+    order = best_first(distinct)
+    ranked = distinct.iloc[order]
+    thumbnails = np.frombuffer(b"".join(ranked["thumbnail"]), np.uint8).reshape(-1, SIDE, SIDE)
+    groups = group_copies(thumbnails, min_similarity)
+    columns: dict[str, Any] = {
+        "kept": ranked["path"].to_numpy()[groups.kept],
+        "similarity": groups.similarity,
+    }
+    return ranked[[]].assign(**columns).astype({"kept": "string", "similarity": "Float32"})
+
+
+CHECK = Check(
+    name="near_duplicate",
+    summary="the same photograph as another picture, edited",
+    version=1,
+    settings=Settings,
+    measure=measure,
+    judge=judge,
+    because="it shows the same photograph as {near_copy_of}, which is larger, sharper or less compressed "
+    "(similarity {near_similarity:.2f}, flagged from {settings.min_similarity})",
+    facts=(Column("thumbnail", "binary", f"grey picture of {SIDE} x {SIDE} px, one byte each, row by row"),),
+    findings=(
+        Column(
+            "near_copy_of",
+            "string",
+            "path of the best copy, which is kept; NA = this is the best, or has no copy",
+        ),
+        Column("near_similarity", "float32", "similarity with that copy, 1 = the same; NA = no such copy", 0, 1),
+        Column(
+            "duplicate_group",
+            "string",
+            "path of the best copy, equal on all copies of a picture; NA = no copies",
+        ),
+    ),
+    after=("exact_duplicate",),
+)

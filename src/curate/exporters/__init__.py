@@ -1,0 +1,1 @@
+"""Ways to hand a version to other tools, one file per format."""

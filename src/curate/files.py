@@ -1,0 +1,84 @@
+"""Writing files so that a kill at any moment leaves the old one or the new one, never half of one."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from curate.errors import StoreError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@contextmanager
+def replacing(target: Path, durable: bool = True) -> Iterator[Path]:
+    """A temporary path beside the target; when the block ends well, it takes the target's place.
+
+    durable: wait until the disk has it (for what can't be rebuilt). Raises StoreError when the disk is full or
+    the folder can't be written.
+    """
+    with explained(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
+        os.close(descriptor)
+        temporary = Path(name)
+        try:
+            yield temporary
+            if durable:
+                sync(temporary)
+            temporary.replace(target)
+            if durable:
+                sync(target.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def explained(target: Path) -> Iterator[None]:
+    """Turn what the operating system says of a failed write into a message for people."""
+    try:
+        yield
+    except OSError as error:
+        hints = {
+            errno.ENOSPC: "Free some space and run the same command again: it goes on where it stopped.",
+            errno.EDQUOT: "Your disk quota is used up; free some space and run the same command again.",
+            errno.EROFS: "Put the store elsewhere: --store PATH.",
+            errno.EACCES: "Put the store elsewhere: --store PATH.",
+        }
+        message = f"Can't write {str(target)!r}: {error.strerror or error}."
+        raise StoreError(message, hints.get(error.errno or 0, "")) from error
+
+
+def sync(path: Path) -> None:
+    """Wait until the disk has a file, or a folder's list of names."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_text(target: Path, text: str, durable: bool = True) -> None:
+    """Write a small text file, whole or not at all."""
+    with replacing(target, durable) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(target: Path, value: Any) -> None:
+    """Write a JSON file, whole or not at all."""
+    write_text(target, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_parquet(target: Path, table: pa.Table, durable: bool = True) -> None:
+    """Write a Parquet file, whole or not at all."""
+    import pyarrow.parquet as pq
+
+    with replacing(target, durable) as temporary:
+        pq.write_table(table, temporary, compression="zstd")

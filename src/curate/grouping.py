@@ -1,0 +1,143 @@
+"""Which copies belong together, and which one of them to keep.
+
+Groups are stars, never chains: every member was compared with the picture that is kept. If a looks like b and b
+like c, but a not like c, then c starts a group of its own. Pictures come best first, so the best is kept.
+
+Rejected: connected components. They put unlike images into one group (fastdup issue 302) and grow without bound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from curate import matching
+from curate.matching import Bytes, Floats, Ints
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def readable(table: pd.DataFrame) -> pd.Series[bool]:
+    """Rows with a picture to compare: it could be read, and its bytes are known."""
+    return table["read_error"].isna() & (table["sha256"].fillna("") != "")
+
+
+def labels_of(table: pd.DataFrame) -> pd.Series[Any]:
+    """The labels, all NA when the data has none yet."""
+    import pandas as pd
+
+    if "label" in table:
+        return table["label"].astype("string")
+    return pd.Series(pd.NA, index=table.index, dtype="string")
+
+
+def best_paths(table: pd.DataFrame) -> pd.Series[Any]:
+    """For each row the path of the copy to keep among the readable rows with the same bytes; NA if unreadable.
+
+    Labelled before unlabelled, then the shortest path ("a.jpg" before "backup/a (1).jpg"), then alphabetical.
+    """
+    rows = table.loc[readable(table), ["path", "sha256"]]
+    rows = rows.assign(unlabelled=labels_of(table).isna(), length=rows["path"].str.len())
+    rows = rows.sort_values(["unlabelled", "length", "path"])
+    return rows.groupby("sha256")["path"].transform("first").astype("string").reindex(table.index)
+
+
+def has_conflict(group: pd.Series[Any], labels: pd.Series[Any]) -> pd.Series[bool]:
+    """True on every row of a group in which two or more different labels occur; rows without group: False."""
+    return labels.groupby(group).transform("nunique").reindex(group.index).fillna(0) > 1
+
+
+def best_first(table: pd.DataFrame) -> NDArray[np.int64]:
+    """Row positions, best picture first, the same for any order of the rows.
+
+    More pixels, then sharper, then less compressed (more bytes per pixel), then labelled, then by path.
+    """
+    pixels = table["width"].astype("float64") * table["height"].astype("float64")
+    ranks = {
+        "pixels": -pixels,
+        "sharpness": -table["sharpness"].astype("float64") if "sharpness" in table else 0.0,
+        "bytes_per_pixel": -table["size_bytes"].astype("float64") / pixels,
+        "unlabelled": labels_of(table).isna(),
+        "path": table["path"],
+        "position": np.arange(len(table)),
+    }
+    return table[[]].assign(**ranks).sort_values(list(ranks))["position"].to_numpy(np.int64)
+
+
+@dataclass(frozen=True)
+class Groups:
+    """kept: for each picture the row of the one kept in its group, its own row if alone or kept.  # (N,)
+
+    similarity: of each picture and the kept one; 1 for itself.  # (N,)
+    """
+
+    kept: Ints
+    similarity: Floats
+
+
+def group_copies(thumbnails: Bytes, min_similarity: float) -> Groups:
+    """Groups of pictures that show the same photograph, each around its first (best) member.
+
+    thumbnails: (N, SIDE, SIDE), best picture first. Equal thumbnails are compared once, however many there are;
+    blank ones are never grouped.
+    """
+    kept, similarity = np.arange(len(thumbnails)), np.ones(len(thumbnails), np.float32)
+    rows = np.flatnonzero(matching.has_content(thumbnails))
+    if len(rows) == 0:
+        return Groups(kept, similarity)
+    first, member_of = _distinct(thumbnails[rows])
+    stars = _stars(thumbnails[rows[first]], min_similarity)
+    kept[rows] = rows[first[stars.kept[member_of]]]
+    similarity[rows] = stars.similarity[member_of]
+    return Groups(kept, similarity)
+
+
+def _distinct(thumbnails: Bytes) -> tuple[Ints, Ints]:
+    """The first row of each distinct thumbnail, ascending, and for each row the number of its thumbnail there."""
+    seen: dict[bytes, int] = {}
+    member_of = [seen.setdefault(thumbnail.tobytes(), len(seen)) for thumbnail in thumbnails]
+    first = np.unique(np.array(member_of), return_index=True)[1]
+    return first, np.array(member_of, np.int64)
+
+
+def _stars(thumbnails: Bytes, min_similarity: float) -> Groups:
+    """Greedy: the best picture without a group gathers those without a group that were verified against it."""
+    links = _links(thumbnails, min_similarity)
+    kept, similarity = np.full(len(thumbnails), -1), np.ones(len(thumbnails), np.float32)
+    for best in range(len(thumbnails)):
+        if kept[best] >= 0:
+            continue
+        kept[best] = best
+        found = {row: value for row, value in links[best].items() if kept[row] < 0}
+        # Only the nearest few pictures were compared; of a photograph with dozens of copies the others are near
+        # those. Two steps bound the work where a film or a series of screenshots links everything to everything.
+        beyond = {row for near in links[best] for row in links[near] if kept[row] < 0} - found.keys()
+        found |= _verified(thumbnails, best, sorted(beyond), min_similarity)
+        for row, value in found.items():
+            kept[row], similarity[row] = best, value
+    return Groups(kept, similarity)
+
+
+def _links(thumbnails: Bytes, min_similarity: float) -> list[dict[int, float]]:
+    """For each picture the verified ones among the proposed pairs, with their similarity."""
+    links: list[dict[int, float]] = [{} for _ in thumbnails]
+    pairs = matching.propose(thumbnails)
+    values = matching.similarity(thumbnails, pairs)
+    same = values >= min_similarity
+    for (one, other), value in zip(pairs[same].tolist(), values[same].tolist(), strict=True):
+        links[one][other] = links[other][one] = value
+    return links
+
+
+def _verified(thumbnails: Bytes, best: int, rows: Sequence[int], min_similarity: float) -> dict[int, float]:
+    """Those of `rows` that show the same photograph as `best`, with their similarity."""
+    if not rows:
+        return {}
+    pairs = np.array([(best, row) for row in rows], np.int64)
+    values = matching.similarity(thumbnails, pairs).tolist()
+    return {row: value for row, value in zip(rows, values, strict=True) if value >= min_similarity}

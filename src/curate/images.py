@@ -1,0 +1,172 @@
+"""`map_images`: every computation on pixels goes through here, the only place that knows of cache and workers.
+
+A file is read once, hashed, and decoded at most once, for all measurements it still lacks. What is already known
+by content (a moved file, a copy, an unchanged folder) is never decoded again. Finished chunks go to the cache
+as they come in, so that a killed run resumes at the last one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from curate.checks import FactValue, all_checks
+from curate.errors import ReadError, UnreadableImage
+from curate.executors import Crashed, Executor
+from curate.imaging import DECODERS, DecodedImage, open_image
+
+DECODE = "decode@1"  # the task that writes DECODED_COLUMNS; a new number re-reads every picture
+DECODED_COLUMNS = ("format", "width", "height", "mode", "decoder", "read_error", "read_detail")
+# The store must not remember what may be different the next time.
+TRANSIENT: frozenset[str] = frozenset({"permission", "missing", "io_error"})
+
+CHUNK_ITEMS = 64  # small enough that a kill loses under a second of work, large enough to hide the hand-over
+CHUNKS_PER_WORKER = 8  # so that the last chunks end together
+MIN_CHUNK_BYTES = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One file to read, and the measurements wanted of it."""
+
+    path: str
+    file: str
+    size_bytes: int
+    tasks: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class Measured:
+    """What came of one request.
+
+    tasks: the measurements that were wanted. opened: whether it was decoded, or tried to.
+    facts: one value per column of the tasks done, if opened.
+    failures: task -> error, for measurements that raised; they are neither cached nor hidden.
+    """
+
+    path: str
+    tasks: tuple[str, ...] = ()
+    sha256: str | None = None
+    size_bytes: int = 0
+    mtime_ns: int = 0
+    inode: int = 0
+    read_error: ReadError | None = None
+    opened: bool = False
+    facts: dict[str, FactValue] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)
+
+
+def map_images(
+    work: Callable[[Sequence[Request]], list[Measured]], requests: Sequence[Request], executor: Executor
+) -> Iterator[list[Measured]]:
+    """Run `work` (hash_files or measure_files) over all requests; yield the results of each finished chunk."""
+    for answer in executor.map(work, chunked(requests, executor.workers)):
+        yield [_crashed(answer.item)] if isinstance(answer, Crashed) else answer
+
+
+def hash_files(chunk: Sequence[Request]) -> list[Measured]:
+    """Read and hash, decode nothing."""
+    return [_read_and_hash(request)[0] for request in chunk]
+
+
+def measure_files(chunk: Sequence[Request]) -> list[Measured]:
+    """Read, hash, decode once and measure. The second file with the same bytes in a chunk is not decoded."""
+    results = []
+    seen: set[str | None] = set()
+    for request in chunk:
+        result, data = _read_and_hash(request)
+        if not result.read_error and result.sha256 not in seen:
+            measure_bytes(data, result)
+        seen.add(result.sha256)
+        results.append(result)
+    return results
+
+
+def chunked(requests: Sequence[Request], workers: int) -> list[list[Request]]:
+    """Chunks of similar cost, the largest files first so that nobody waits for one at the end.
+
+    Files of equal size share a chunk where they fit: copies then meet, and are decoded once.
+    """
+    ordered = sorted(requests, key=lambda request: (-request.size_bytes, request.path))
+    total = sum(request.size_bytes for request in ordered)
+    budget = max(MIN_CHUNK_BYTES, total // (workers * CHUNKS_PER_WORKER))
+    chunks: list[list[Request]] = []
+    filled = 0
+    for request in ordered:
+        twin = bool(chunks) and chunks[-1][-1].size_bytes == request.size_bytes and len(chunks[-1]) < 4 * CHUNK_ITEMS
+        full = not chunks or len(chunks[-1]) >= CHUNK_ITEMS or filled + request.size_bytes > budget
+        if full and not twin:
+            chunks.append([])
+            filled = 0
+        chunks[-1].append(request)
+        filled += request.size_bytes
+    return chunks
+
+
+def measure_bytes(data: bytes, result: Measured) -> None:
+    """Decode once and run the measurements of `result.tasks`; fill the rest of the result."""
+    result.opened = True
+    result.facts = dict.fromkeys(DECODED_COLUMNS)
+    result.facts["decoder"] = DECODERS
+    try:
+        image = open_image(data)
+    except UnreadableImage as error:
+        result.read_error = error.reason
+        result.facts.update(read_error=error.reason, read_detail=error.detail)
+        return
+    result.facts.update(
+        format=image.format, width=image.width, height=image.height, mode=image.mode, decoder=image.decoder
+    )
+    for check in all_checks().values():
+        if check.facts and check.task in result.tasks:
+            _run_check(check.task, check.measure, image, result)
+
+
+def _run_check(task: str, measure: Callable[[DecodedImage], object], image: DecodedImage, result: Measured) -> None:
+    try:
+        result.facts.update(measure(image))  # type: ignore[call-overload]  # Mapping[str, FactValue] by contract
+    except Exception as error:  # noqa: BLE001  third-party checks may raise anything; it is counted and shown
+        result.failures[task] = f"{type(error).__name__}: {error}"
+
+
+def _read_and_hash(request: Request) -> tuple[Measured, bytes]:
+    result = Measured(request.path, request.tasks)
+    try:
+        data, status = _read(request.file)
+    except UnreadableImage as error:
+        result.read_error = error.reason
+        return result, b""
+    result.sha256 = hashlib.sha256(data).hexdigest()
+    result.size_bytes = len(data)
+    result.mtime_ns = status.st_mtime_ns
+    result.inode = status.st_ino
+    return result, data
+
+
+def _read(file: str) -> tuple[bytes, os.stat_result]:
+    """The whole file, and the status of exactly what was read. Raises UnreadableImage."""
+    try:
+        with open(file, "rb") as stream:
+            return stream.read(), os.fstat(stream.fileno())
+    except FileNotFoundError as error:
+        raise UnreadableImage("missing", str(error.strerror)) from error
+    except PermissionError as error:
+        raise UnreadableImage("permission", str(error.strerror)) from error
+    except OSError as error:
+        raise UnreadableImage("io_error", str(error.strerror)) from error
+
+
+def _crashed(request: Request) -> Measured:
+    """The row of a file whose decoding killed the worker: hashed here, in the parent, and not decoded."""
+    result, _ = _read_and_hash(request)
+    if not result.read_error:
+        result.read_error = "decoder_crashed"
+        result.opened = True
+        result.facts = {
+            **dict.fromkeys(DECODED_COLUMNS),
+            "decoder": DECODERS,
+            "read_error": "decoder_crashed",
+        }
+    return result

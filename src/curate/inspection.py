@@ -1,0 +1,266 @@
+"""What can be asked about a folder and its store: `status`, `verify`, `why`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from curate import versions
+from curate.cache import DECODED, Cache
+from curate.checks import Column, all_checks, find_check
+from curate.decisions import Answer, Decision, append, new_decision, read_log
+from curate.errors import SourceError
+from curate.objects import digest_of, object_path, source_path
+from curate.paths import to_text
+from curate.progress import Progress, silent
+from curate.project import Project
+from curate.settings import Settings
+from curate.stages.scan import scan_folder
+from curate.versions import Version
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Status:
+    """How a folder stands against its newest version.
+
+    new, changed, gone: paths, told by size and time alone; no file is opened. decisions: made by people since.
+    """
+
+    project: Project
+    version: Version
+    new: list[str]
+    changed: list[str]
+    gone: list[str]
+    decisions: int
+
+    @property
+    def up_to_date(self) -> bool:
+        """Whether `curate clean` would have nothing to look at."""
+        return not (self.new or self.changed or self.gone or self.decisions)
+
+
+def status(folder: str | Path, *, store: str | Path | None = None) -> Status:
+    """Compare the folder with the newest version by name, size and time. Raises VersionNotFound, StoreError."""
+    project = Project.at(folder, store)
+    project.require_store()
+    version = versions.find_version(project.versions, None)
+    rows = versions.read_decisions(project.versions, version)
+    found = scan_folder(project.folder).table()
+    seen = Cache(project.cache).known_files().rename(columns={"sha256": "seen_sha256"})
+    seen = seen.astype({name: found[name].dtype for name in ("path", "size_bytes", "mtime_ns", "inode")})
+    now = found.merge(seen, on=["path", "size_bytes", "mtime_ns", "inode"], how="left")
+    now = now.merge(rows[["path", "sha256"]], on="path", how="left", indicator=True)
+    new = now.loc[now["_merge"] == "left_only", "path"]
+    differs = (now["_merge"] == "both") & now["sha256"].notna() & (now["seen_sha256"] != now["sha256"])
+    gone = rows.loc[~rows["path"].isin(found["path"]) & rows["sha256"].notna(), "path"]
+    since = [one for one in read_log(project.review_log) if one.decided_at > version.created_at]
+    return Status(project, version, list(new), list(now.loc[differs, "path"]), list(gone), len(since))
+
+
+@dataclass(frozen=True)
+class Verification:
+    """Whether a version's bytes are still what they were.
+
+    changed, missing: paths of kept pictures whose source has other bytes or is gone; `saved` are those of them
+    whose bytes the store still has. damaged: files of the store that are not what was written, with the reason.
+    """
+
+    version: Version
+    checked: int
+    changed: list[str]
+    missing: list[str]
+    saved: list[str]
+    damaged: dict[str, str]
+
+    @property
+    def intact(self) -> bool:
+        """Nothing changed, missing or damaged."""
+        return not (self.changed or self.missing or self.damaged)
+
+
+def verify(
+    folder: str | Path,
+    version: str | None = None,
+    *,
+    store: str | Path | None = None,
+    progress: Progress = silent,
+) -> Verification:
+    """Read and hash every picture that a version kept, and every file of the store. Raises VersionNotFound."""
+    project = Project.at(folder, store)
+    project.require_store()
+    damaged = versions.damaged_files(project.versions)
+    found = versions.find_version(project.versions, version)
+    kept = versions.read_decisions(project.versions, found).query("keep")
+    changed: list[str] = []
+    missing: list[str] = []
+    saved: list[str] = []
+    with progress("Verifying", len(kept)) as advance:
+        for path, sha256 in zip(kept["path"], kept["sha256"], strict=True):
+            state = _state(source_path(project, path), sha256)
+            {"changed": changed, "missing": missing}.get(state, []).append(path)
+            copy = object_path(project, sha256)
+            if copy.exists() and _state(copy, sha256) == "changed":
+                damaged[str(copy.relative_to(project.store))] = "is not what was written"
+            elif state != "same" and copy.exists():
+                saved.append(path)
+            advance(1)
+    return Verification(found, len(kept), changed, missing, saved, damaged)
+
+
+def _state(file: Path, sha256: str) -> str:
+    try:
+        return "same" if digest_of(file) == sha256 else "changed"
+    except OSError:
+        return "missing"
+
+
+@dataclass(frozen=True)
+class Story:
+    """Everything known about one picture in one version.
+
+    row: its row of the table. because: check -> (action, sentence) for each check that flagged it.
+    copies: paths of the other members of its duplicate group. history: (version name, what changed).
+    """
+
+    version: Version
+    row: Mapping[str, Any]
+    because: dict[str, tuple[str, str]]
+    copies: list[str]
+    history: list[tuple[str, str]]
+    decisions: list[Decision]
+
+
+def why(folder: str | Path, path: str | Path, version: str | None = None, *, store: str | Path | None = None) -> Story:
+    """One picture's whole story. path: relative to the image folder, or to the current one.
+
+    Raises SourceError, naming similar paths, when the version has no such picture.
+    """
+    project = Project.at(folder, store)
+    project.require_store()
+    found = versions.find_version(project.versions, version)
+    table = versions.read_table(project.versions, found)
+    name = _path_in(table, project, str(path))
+    row = table[table["path"] == name].iloc[0]
+    values = {str(key): value for key, value in row.items() if value == value and value is not None}
+    return Story(
+        found, values, explain(values, found.settings), _copies(table, values), _history(project, found, name),
+        [one for one in read_log(project.review_log) if one.path == name],
+    )  # fmt: skip
+
+
+def explain(row: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
+    """For each check in the row's flags: its action then, and the reason in words with this row's numbers."""
+    reasons = {}
+    for name in filter(None, str(row.get("flags", "")).split(";")):
+        check, chosen = all_checks().get(name), settings["checks"].get(name, {})
+        sentence = (
+            check.because.format(settings=SimpleNamespace(**chosen), **row)
+            if check
+            else "(this check is not installed)"
+        )
+        reasons[name] = (chosen.get("action", ""), sentence)
+    return reasons
+
+
+def _path_in(table: pd.DataFrame, project: Project, path: str) -> str:
+    from difflib import get_close_matches
+
+    absolute = Path(path).absolute()
+    inside = to_text(absolute.relative_to(project.folder).as_posix()) if absolute.is_relative_to(project.folder) else ""
+    for candidate in (path, to_text(path), inside):
+        if (table["path"] == candidate).any():
+            return candidate
+    close = get_close_matches(path, list(table["path"]), n=3, cutoff=0.5)
+    hint = f"Did you mean {' or '.join(map(repr, close))}?" if close else f"curate table {project.folder} lists all."
+    raise SourceError(f"This version has no picture {path!r}.", hint)
+
+
+def _copies(table: pd.DataFrame, row: Mapping[str, Any]) -> list[str]:
+    group = row.get("duplicate_group")
+    if group is None:
+        return []
+    return [path for path in table.loc[table["duplicate_group"] == group, "path"] if path != row["path"]]
+
+
+def _history(project: Project, until: Version, path: str) -> list[tuple[str, str]]:
+    """In which versions this picture's row changed, and how, oldest first."""
+    story = []
+    last: tuple[str, ...] | None = None
+    for version in versions.read_versions(project.versions):
+        if version.number > until.number:
+            break
+        rows = versions.read_decisions(project.versions, version)
+        now = _standing(rows[rows["path"] == path])
+        if now != last:
+            story.append((version.name, " · ".join(filter(None, now)) or "not in the folder"))
+        last = now
+    return story
+
+
+def _standing(rows: pd.DataFrame) -> tuple[str, ...]:
+    if rows.empty:
+        return ()
+    row = rows.iloc[0]
+    verdict = "kept" if row["keep"] else f"dropped ({row['reasons']})"
+    label = f"label {row['final_label']}" if isinstance(row["final_label"], str) else ""
+    flags = f"flagged {row['flags']}" if row["flags"] and row["keep"] else ""
+    return (verdict, label, flags, f"content {str(row['sha256'])[:12]}")
+
+
+def columns() -> list[tuple[str, Column]]:
+    """Every column of the manifest with the stage or check that writes it."""
+    from curate.manifest import COLUMNS
+
+    rows = [*COLUMNS, *(("measure", column) for column in DECODED if column.name != "read_error")]
+    for check in all_checks().values():
+        rows += [(check.name, column) for column in (*check.facts, *check.findings)]
+    return rows
+
+
+def describe_check(name: str, settings: Settings) -> str:
+    """A check's own page, with its action and thresholds as these settings have them. Raises SettingsError."""
+    from textwrap import fill
+
+    check = find_check(name)
+    chosen = settings.of(name)
+    lines = [
+        f"{name}: {check.summary}",
+        "",
+        (sys.modules[check.judge.__module__].__doc__ or "").strip(),
+        "",
+        "Settings",
+    ]
+    for key, field in type(chosen).model_fields.items():
+        lines.append(f"  checks.{name}.{key} = {getattr(chosen, key)!r}")
+        lines.append(fill(field.description or "", 78, initial_indent="      ", subsequent_indent="      "))
+    return "\n".join(lines)
+
+
+def record_decisions(
+    folder: str | Path,
+    paths: Sequence[str],
+    answer: Answer,
+    *,
+    label: str = "",
+    note: str = "",
+    by: str | None = None,
+    store: str | Path | None = None,
+) -> list[Decision]:
+    """Add a person's word on some pictures of the newest version to the log. Raises SourceError for unknown paths."""
+    project = Project.at(folder, store)
+    project.require_store()
+    newest = versions.find_version(project.versions, None)
+    rows = versions.read_decisions(project.versions, newest)
+    content = dict(zip(rows["path"], rows["sha256"], strict=True))
+    names = [_path_in(rows, project, path) for path in paths]
+    reviewer = by or versions.author()
+    made = [new_decision(name, str(content[name]), answer, reviewer, label, note) for name in names]
+    append(project.review_log, made)
+    return made

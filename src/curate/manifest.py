@@ -1,0 +1,35 @@
+"""The table's contract: the columns that every stage and every reader relies on, beside those of the checks."""
+
+from __future__ import annotations
+
+from curate.checks import Column
+
+# (the stage that writes it, the column)
+COLUMNS: tuple[tuple[str, Column], ...] = (
+    (
+        "scan",
+        Column(
+            "path",
+            "string",
+            "path below the image folder, with /; bytes that are no UTF-8 as \\xff, a backslash as \\\\",
+        ),
+    ),
+    ("scan", Column("size_bytes", "int64", "file size", 0)),
+    ("labels", Column("label", "string", "what the source says it shows; NA = unlabelled; never changed")),
+    (
+        "measure",
+        Column("sha256", "string", "digest of the file's bytes; NA if it could not be read from disk"),
+    ),
+    ("measure", Column("read_error", "string", "why the picture can't be read, one word; NA if it can")),
+    ("judge", Column("flags", "string", "names of all checks that flagged it, ;-joined; empty if none")),
+    (
+        "decide",
+        Column("reasons", "string", "names of the checks or persons that dropped it, ;-joined; empty if kept"),
+    ),
+    ("decide", Column("keep", "boolean", "whether it is part of the data set")),
+    ("decide", Column("final_label", "string", "the label a training run sees; NA if unlabelled or dropped")),
+    ("decide", Column("decided_by", "string", "the reviewer, `check`, or empty if nobody had to decide")),
+    ("decide", Column("reviewed", "string", "what a person said: keep, relabel or drop; NA if nobody did")),
+    ("decide", Column("reviewed_label", "string", "the label a person gave; NA if none")),
+    ("decide", Column("reviewed_by", "string", "who said so")),
+)

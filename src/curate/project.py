@@ -1,0 +1,139 @@
+"""Where each file of a project lives, and the lock on its store. Nothing but paths, loading and saving."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from curate.errors import SourceError, StoreError, StoreLocked
+from curate.files import explained, write_json
+
+STORE_FORMAT = 1
+STORE_SUFFIX = ".curate"
+
+
+@dataclass(frozen=True)
+class Project:
+    """A folder of images, and the store beside it that holds everything `curate` knows of it."""
+
+    folder: Path
+    store: Path
+    config: Path
+
+    @classmethod
+    def at(cls, folder: str | Path, store: str | Path | None = None, config: str | Path | None = None) -> Project:
+        """The project of a folder. The store is `FOLDER.curate` beside it unless given.
+
+        Raises SourceError when the folder is itself a store, SettingsError never: settings are read later.
+        """
+        source = Path(os.path.abspath(folder))
+        beside = source.parent / f"{source.name or 'root'}{STORE_SUFFIX}"
+        chosen = Path(os.path.abspath(store)) if store else beside
+        if (source / "store.json").exists() and source.name.endswith(STORE_SUFFIX):
+            original = source.name.removesuffix(STORE_SUFFIX)
+            raise SourceError(
+                f"{str(folder)!r} is a store of curate, not a folder of images.",
+                f"Try: {source.parent / original}",
+            )
+        if chosen == source or source in chosen.parents:
+            raise SourceError(
+                f"The store {str(chosen)!r} lies inside the image folder, which curate never changes.",
+                "Give another place: --store PATH.",
+            )
+        return cls(source, chosen, Path(config) if config else chosen / "curate.toml")
+
+    @property
+    def has_default_store(self) -> bool:
+        """Whether commands find the store without --store."""
+        return self.store == self.folder.parent / f"{self.folder.name or 'root'}{STORE_SUFFIX}"
+
+    @property
+    def cache(self) -> Path:
+        return self.store / "cache"
+
+    @property
+    def objects(self) -> Path:
+        return self.store / "objects"
+
+    @property
+    def versions(self) -> Path:
+        return self.store / "versions"
+
+    @property
+    def review_log(self) -> Path:
+        return self.store / "review.db"
+
+    @property
+    def report(self) -> Path:
+        return self.store / "report.html"
+
+    @contextmanager
+    def writing(self, command: str) -> Iterator[None]:
+        """Hold the store's write lock; create the store if there is none.
+
+        Raises StoreLocked, naming who holds it; StoreError when the store can't be written or is of a newer format.
+        """
+        from filelock import FileLock, Timeout
+
+        with explained(self.store):
+            self.store.mkdir(parents=True, exist_ok=True)
+        self._check_format()
+        holder = self.store / "lock.json"
+        lock = FileLock(self.store / "lock", timeout=0)
+        try:
+            with explained(self.store):
+                lock.acquire()
+        except Timeout as error:
+            raise StoreLocked(_who_holds(holder), "Wait until it ends, then run the same command again.") from error
+        try:
+            started = datetime.now(UTC).isoformat(timespec="seconds")
+            write_json(holder, {"pid": os.getpid(), "host": platform.node(), "command": command, "since": started})
+            self._write_format()
+            yield
+        finally:
+            holder.unlink(missing_ok=True)
+            lock.release()
+
+    def require_store(self) -> None:
+        """Raises StoreError when nothing has been curated here yet."""
+        if not (self.store / "store.json").exists():
+            raise StoreError(
+                f"{str(self.folder)!r} has not been curated yet (no store at {str(self.store)!r}).",
+                f"Run: curate clean {self.folder}",
+            )
+        self._check_format()
+
+    def _check_format(self) -> None:
+        try:
+            written = json.loads((self.store / "store.json").read_text())["format"]
+        except FileNotFoundError:
+            return
+        except (ValueError, KeyError, OSError) as error:
+            raise StoreError(f"{str(self.store / 'store.json')!r} is damaged: {error}.") from error
+        if written > STORE_FORMAT:
+            raise StoreError(
+                f"The store {str(self.store)!r} has format {written}; this curate knows formats up to {STORE_FORMAT}.",
+                f"Update it: {sys.executable} -m pip install --upgrade curate",
+            )
+
+    def _write_format(self) -> None:
+        if not (self.store / "store.json").exists():
+            write_json(self.store / "store.json", {"format": STORE_FORMAT, "folder": self.folder.name})
+
+
+def _who_holds(holder: Path) -> str:
+    try:
+        known = json.loads(holder.read_text())
+    except (OSError, ValueError):
+        return f"Another process is writing to {str(holder.parent)!r}."
+    return (
+        f"`{known['command']}` (process {known['pid']} on {known['host']}, since {known['since']}) "
+        f"is writing to {str(holder.parent)!r}."
+    )

@@ -1,0 +1,176 @@
+"""`curate.toml` -> frozen settings. Every check brings its own section; unknown keys are refused by name."""
+
+from __future__ import annotations
+
+import tomllib
+from difflib import get_close_matches
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+
+from curate.checks import CheckSettings, all_checks, find_check
+from curate.errors import SettingsError
+
+
+class ScanSettings(BaseModel):
+    """Where pictures and labels come from."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    labels: str = Field(
+        "folders",
+        description='Where labels come from: "folders" (the first folder below the root is the class; `_unlabeled` '
+        'means none), "none", or a CSV, JSONL or Parquet file with the columns path and label.',
+    )
+
+
+class VersionSettings(BaseModel):
+    """What a version keeps."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    keep_bytes: Literal["auto", "always", "never"] = Field(
+        "auto",
+        description='Whether a version keeps the kept pictures\' bytes in the store. "auto": where the file system '
+        'shares blocks between files (reflink: Btrfs, XFS), so that it costs nothing; "always": copy where it does '
+        'not; "never": a version only refers to the source files by sha256.',
+    )
+
+
+@cache
+def _checks_model() -> type[BaseModel]:
+    fields: dict[str, Any] = {
+        name: (check.settings, Field(default_factory=check.settings, description=check.summary))
+        for name, check in all_checks().items()
+    }
+    return create_model("Checks", __config__=ConfigDict(frozen=True, extra="forbid"), **fields)
+
+
+@cache
+def settings_model() -> type[BaseModel]:
+    """The class of all settings, checks included."""
+    return create_model(
+        "Settings",
+        __config__=ConfigDict(frozen=True, extra="forbid"),
+        scan=(ScanSettings, ScanSettings()),
+        versions=(VersionSettings, VersionSettings()),
+        checks=(_checks_model(), _checks_model()()),
+    )
+
+
+class Settings(BaseModel):
+    """All settings, as `settings_model()` makes them; this declaration serves type checkers."""
+
+    scan: ScanSettings
+    versions: VersionSettings
+    checks: Any  # one field per check, of its own settings class
+
+    def of(self, check: str) -> CheckSettings:
+        """The settings of one check."""
+        settings: CheckSettings = getattr(self.checks, check)
+        return settings
+
+
+def load_settings(file: Path | None, changes: dict[str, Any] | None = None) -> Settings:
+    """The settings of a TOML file, with the changes of the command line on top.
+
+    file: None or a path that does not exist means all defaults. changes: dotted key -> value, for example
+    {"checks.blurry.action": "drop"}.
+    Raises SettingsError that names the key, what was expected, and the nearest key there is.
+    """
+    values = _read_toml(file) if file is not None and file.exists() else {}
+    for key, value in (changes or {}).items():
+        _set(values, key.split("."), value)
+    model = settings_model()
+    try:
+        parsed = model.model_validate(values)
+    except ValidationError as error:
+        raise SettingsError(_explain(error, model), _where(file)) from error
+    return Settings.model_construct(**{name: getattr(parsed, name) for name in model.model_fields})
+
+
+def action_changes(**actions: tuple[str, ...]) -> dict[str, Any]:
+    """Settings changes for `--drop NAME --review NAME …`: action -> check names. Raises SettingsError."""
+    changes: dict[str, Any] = {}
+    for action, names in actions.items():
+        for name in names:
+            find_check(name)
+            key = f"checks.{name}.action"
+            if changes.get(key, action) != action:
+                raise SettingsError(f"--{changes[key]} {name} and --{action} {name} contradict each other.")
+            changes[key] = action
+    return changes
+
+
+def parse_assignments(assignments: tuple[str, ...]) -> dict[str, Any]:
+    """Settings changes for `--set KEY=VALUE`; the value as in TOML, or a bare word. Raises SettingsError."""
+    changes: dict[str, Any] = {}
+    for assignment in assignments:
+        key, equals, value = assignment.partition("=")
+        if not equals or not key:
+            raise SettingsError(
+                f"--set {assignment!r} sets nothing.", "Expected KEY=VALUE, like checks.blurry.action=drop."
+            )
+        try:
+            changes[key.strip()] = tomllib.loads(f"value = {value}")["value"]
+        except tomllib.TOMLDecodeError:
+            changes[key.strip()] = value.strip()
+    return changes
+
+
+def as_dict(settings: Settings) -> dict[str, Any]:
+    """Every setting with its value, as plain data: recorded in each version."""
+    return {
+        "scan": settings.scan.model_dump(mode="json"),
+        "versions": settings.versions.model_dump(mode="json"),
+        "checks": settings.checks.model_dump(mode="json"),
+    }
+
+
+def _read_toml(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(
+            f"{str(file)!r} is not valid TOML: {error}.", "Correct that line; see docs/settings.md."
+        ) from error
+    except OSError as error:
+        raise SettingsError(f"{str(file)!r} can't be read: {error.strerror}.") from error
+
+
+def _set(values: dict[str, Any], keys: list[str], value: Any) -> None:
+    for key in keys[:-1]:
+        values = values.setdefault(key, {})
+        if not isinstance(values, dict):
+            raise SettingsError(f"The setting {key!r} is a value, not a section.", "docs/settings.md lists them all.")
+    values[keys[-1]] = value
+
+
+def _explain(error: ValidationError, model: type[BaseModel]) -> str:
+    """The first problem in the user's words."""
+    problem = error.errors()[0]
+    key = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        known = list(_model_at(model, problem["loc"][:-1]).model_fields)
+        return f"There is no setting {key!r}. {_nearest(str(problem['loc'][-1]), known)}"
+    return f"The setting {key} = {problem['input']!r} does not fit: {problem['msg']}."
+
+
+def _model_at(model: type[BaseModel], location: tuple[int | str, ...]) -> type[BaseModel]:
+    for key in location:
+        annotation = model.model_fields[str(key)].annotation
+        assert isinstance(annotation, type)
+        assert issubclass(annotation, BaseModel)
+        model = annotation
+    return model
+
+
+def _nearest(word: str, known: list[str]) -> str:
+    close = get_close_matches(word, known, n=1)
+    return f"Did you mean {close[0]!r}?" if close else f"There are: {', '.join(known)}."
+
+
+def _where(file: Path | None) -> str:
+    return f"Settings are read from {str(file)!r}; docs/settings.md lists them all." if file else ""

@@ -1,0 +1,119 @@
+"""Labels: what the source says each picture shows, from folder names or from a file.
+
+`label` is the source's word and never changes; what models suggest and people decide stands in other columns.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from curate.errors import SourceError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+UNLABELED = "_unlabeled"  # FiftyOne's name for the class folder of pictures without a class
+SPLIT_NAMES = frozenset("train training val valid validation dev test testing eval".split())
+PATH_COLUMNS = ("path", "file_name", "filename", "file", "image")
+LABEL_COLUMNS = ("label", "class", "category", "class_name")
+
+
+def add_labels(files: pd.DataFrame, source: str) -> pd.DataFrame:
+    """The scanned table with a column `label` (NA = none); files that a label file lists but nobody found get a row.
+
+    source: "folders", "none" or the path of a CSV, JSONL or Parquet file, relative to the current folder.
+    Raises SourceError when the label file can't be understood.
+    """
+    import pandas as pd
+
+    if source == "none":
+        return files.assign(label=pd.Series(pd.NA, index=files.index, dtype="str"))
+    if source == "folders":
+        return files.assign(label=labels_from_folders(files["path"]))
+    return _join(files, read_label_file(Path(source)))
+
+
+def labels_from_folders(paths: pd.Series[str]) -> pd.Series[str]:
+    """The first folder of each path; the second where all first folders are split names (train/cat/1.jpg).
+
+    Pictures directly in the root, and those in `_unlabeled`, have none.
+    """
+    folders = paths.str.split("/").str[:-1]
+    first = folders.str[0]
+    named = set(first.dropna())
+    in_splits = bool(named) and {name.lower() for name in named} <= SPLIT_NAMES and bool((folders.str.len() > 1).any())
+    labels = (folders.str[1] if in_splits else first).astype("str")
+    return labels.mask(labels == UNLABELED)
+
+
+def read_label_file(file: Path) -> pd.DataFrame:
+    """The columns path and label of a label file; label NA where empty."""
+    import pandas as pd
+
+    table = _read(file)
+    path = _column(table, PATH_COLUMNS, file)
+    label = _column(table, LABEL_COLUMNS, file)
+    result = pd.DataFrame({"path": table[path].astype("str"), "label": table[label].astype("str")})
+    result["path"] = [_safe_path(text, row, file) for row, text in enumerate(result["path"], start=2)]
+    result["label"] = result["label"].mask(result["label"].isin(["", UNLABELED]))
+    return _without_repeats(result, file)
+
+
+def _read(file: Path) -> pd.DataFrame:
+    import pandas as pd
+
+    suffix = file.suffix.lower()
+    try:
+        if suffix in (".csv", ".tsv"):
+            # "NA" and "None" are class names here, not missing values.
+            return pd.read_csv(file, dtype="str", keep_default_na=False, sep="\t" if suffix == ".tsv" else ",")
+        if suffix in (".jsonl", ".ndjson"):
+            return pd.read_json(file, lines=True, dtype=False, convert_dates=False)
+        if suffix == ".parquet":
+            return pd.read_parquet(file)
+    except FileNotFoundError as error:
+        raise SourceError(f"There is no label file {str(file)!r}.", 'Give a path, or "folders" or "none".') from error
+    except (ValueError, OSError) as error:
+        raise SourceError(f"The label file {str(file)!r} can't be read: {error}.") from error
+    raise SourceError(f"{str(file)!r} is no label file that curate reads: expected .csv, .tsv, .jsonl or .parquet.")
+
+
+def _column(table: pd.DataFrame, names: tuple[str, ...], file: Path) -> str:
+    for name in names:
+        if name in table.columns:
+            return name
+    found = ", ".join(map(str, table.columns)) or "none"
+    raise SourceError(
+        f"The label file {str(file)!r} has no column {names[0]!r}; its columns are: {found}.",
+        f"Rename one to {names[0]!r} (also read: {', '.join(names[1:])}).",
+    )
+
+
+def _safe_path(text: str, row: int, file: Path) -> str:
+    """The path as the table spells it. Raises SourceError for one that leads out of the folder."""
+    path = posixpath.normpath(text)
+    if path.startswith(("/", "../")) or path == ".." or "://" in text:
+        raise SourceError(
+            f"Row {row} of {str(file)!r} names {text!r}, which is not a path inside the image folder.",
+            "Write paths relative to the image folder, like cats/1.jpg.",
+        )
+    return path.replace("\\", "\\\\")
+
+
+def _without_repeats(labels: pd.DataFrame, file: Path) -> pd.DataFrame:
+    labels = labels.drop_duplicates()
+    repeated = labels.loc[labels["path"].duplicated(), "path"]
+    if len(repeated):
+        raise SourceError(
+            f"{str(file)!r} gives {repeated.iloc[0]!r} two different labels ({len(repeated)} such paths).",
+            "Leave one label per path.",
+        )
+    return labels
+
+
+def _join(files: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
+    joined = files.merge(labels, on="path", how="outer").sort_values("path", ignore_index=True)
+    filled = joined.fillna({"size_bytes": 0, "mtime_ns": 0, "inode": 0})
+    return filled.astype({name: files[name].dtype for name in files.columns})

@@ -1,0 +1,51 @@
+"""Counts of a decided table: what `clean` prints, what a version records, what CI compares."""
+
+from __future__ import annotations
+
+import posixpath
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from curate.stages.scan import looks_like_image_name
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def is_other(table: pd.DataFrame) -> pd.Series[bool]:
+    """True for files that are no pictures and don't pretend to be: listed, but not counted among the images."""
+    no_image = (table["read_error"] == "not_an_image").fillna(False)
+    return no_image & ~table["path"].map(looks_like_image_name).astype(bool)
+
+
+def count(table: pd.DataFrame) -> dict[str, Any]:
+    """The numbers of a decided table, as plain data.
+
+    images = kept + dropped. dropped_by, flagged_by: check -> rows (a row may count under several checks).
+    read_errors: reason -> images. unreviewed: kept rows that a check asks somebody to look at.
+    other_files: extension -> files that are no pictures. labels: label -> kept rows ("" = unlabelled).
+    """
+    other = is_other(table)
+    images = table[~other]
+    kept = images[images["keep"]]
+    return {
+        "images": len(images),
+        "kept": len(kept),
+        "dropped": len(images) - len(kept),
+        "dropped_by": _count_names(images["reasons"]),
+        "flagged_by": _count_names(images["flags"]),
+        "read_errors": _count_values(images["read_error"].dropna()),
+        "duplicate_groups": int(images["duplicate_group"].nunique()) if "duplicate_group" in images else 0,
+        "labels": _count_values(kept["final_label"].fillna("")),
+        "other_files": _count_values(table.loc[other, "path"].map(lambda path: posixpath.splitext(path)[1].lower())),
+    }
+
+
+def _count_names(joined: pd.Series[str]) -> dict[str, int]:
+    counts = Counter(name for names in joined[joined != ""] for name in names.split(";"))
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _count_values(values: pd.Series[str]) -> dict[str, int]:
+    counts = Counter(values)
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
