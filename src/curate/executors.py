@@ -63,7 +63,7 @@ class Serial:
     ) -> Iterator[Result | Crashed[Item]]:
         """Yield `function(chunk)` for every chunk, in order."""
         for chunk in chunks:
-            with _quiet_c_libraries():
+            with quiet_c_libraries():
                 result = function(chunk)
             yield result
 
@@ -91,11 +91,14 @@ class Processes:
     ) -> Generator[Result, None, list[Sequence[Item]]]:
         """Yield results; return the chunks that were running when a worker died, or []."""
         running: dict[Future[Result], Sequence[Item]] = {}
+        refused: list[Sequence[Item]] = []
         pool = _new_pool(self.workers)
         try:
             while True:
                 for chunk in _take(waiting, self.workers * CHUNKS_IN_FLIGHT_PER_WORKER - len(running)):
+                    refused = [chunk]  # until the pool has it: one that is already broken does not take it
                     running[pool.submit(function, chunk)] = chunk
+                    refused = []
                 if not running:
                     return []
                 done, _ = wait(running, return_when=FIRST_COMPLETED)
@@ -104,7 +107,7 @@ class Processes:
                     del running[future]
                     yield result
         except BrokenProcessPool:
-            return list(running.values())
+            return [*running.values(), *refused]
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
@@ -169,7 +172,7 @@ def _exit_with_parent() -> None:
 
 
 @contextmanager
-def _quiet_c_libraries() -> Iterator[None]:
+def quiet_c_libraries() -> Iterator[None]:
     """Send file descriptor 2 to nowhere for a while: libtiff and libpng print there, past `sys.stderr`."""
     sys.stderr.flush()
     saved = os.dup(2)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
-import tempfile
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,10 +26,9 @@ def replacing(target: Path, durable: bool = True) -> Iterator[Path]:
     """
     with explained(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
-        os.close(descriptor)
-        temporary = Path(name)
+        temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.tmp")
         try:
+            temporary.touch(exist_ok=False)  # with the rights of any new file; mkstemp would lock out other readers
             yield temporary
             if durable:
                 sync(temporary)
@@ -49,10 +48,13 @@ def explained(target: Path) -> Iterator[None]:
         hints = {
             errno.ENOSPC: "Free some space and run the same command again: it goes on where it stopped.",
             errno.EDQUOT: "Your disk quota is used up; free some space and run the same command again.",
+            errno.EFBIG: "A file may not be that large here (see: ulimit -f). Put the store elsewhere: --store PATH.",
             errno.EROFS: "Put the store elsewhere: --store PATH.",
             errno.EACCES: "Put the store elsewhere: --store PATH.",
         }
-        message = f"Can't write {str(target)!r}: {error.strerror or error}."
+        # pyarrow puts its own words around those of the system.
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        message = f"Can't write {str(target)!r}: {reason}."
         raise StoreError(message, hints.get(error.errno or 0, "")) from error
 
 
@@ -82,3 +84,9 @@ def write_parquet(target: Path, table: pa.Table, durable: bool = True) -> None:
 
     with replacing(target, durable) as temporary:
         pq.write_table(table, temporary, compression="zstd")
+
+
+def remove_temporary(folder: Path, pattern: str = ".*.tmp") -> None:
+    """Remove what killed runs left under temporary names. The caller knows that nobody writes there now."""
+    for path in folder.glob(pattern):
+        path.unlink(missing_ok=True)

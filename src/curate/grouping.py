@@ -8,8 +8,9 @@ Rejected: connected components. They put unlike images into one group (fastdup i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -71,9 +72,9 @@ def best_first(table: pd.DataFrame) -> NDArray[np.int64]:
 
 @dataclass(frozen=True)
 class Groups:
-    """kept: for each picture the row of the one kept in its group, its own row if alone or kept.  # (N,)
+    """kept: for each picture the row of the one kept in its group, its own row if alone or kept, (N,).
 
-    similarity: of each picture and the kept one; 1 for itself.  # (N,)
+    similarity: of each picture and the kept one; 1 for itself, (N,).
     """
 
     kept: Ints
@@ -88,21 +89,19 @@ def group_copies(thumbnails: Bytes, min_similarity: float) -> Groups:
     """
     kept, similarity = np.arange(len(thumbnails)), np.ones(len(thumbnails), np.float32)
     rows = np.flatnonzero(matching.has_content(thumbnails))
-    if len(rows) == 0:
-        return Groups(kept, similarity)
-    first, member_of = _distinct(thumbnails[rows])
-    stars = _stars(thumbnails[rows[first]], min_similarity)
-    kept[rows] = rows[first[stars.kept[member_of]]]
+    first, member_of = _distinct(thumbnails, rows)
+    stars = _stars(thumbnails[first], min_similarity)
+    kept[rows] = first[stars.kept[member_of]]
     similarity[rows] = stars.similarity[member_of]
     return Groups(kept, similarity)
 
 
-def _distinct(thumbnails: Bytes) -> tuple[Ints, Ints]:
-    """The first row of each distinct thumbnail, ascending, and for each row the number of its thumbnail there."""
+def _distinct(thumbnails: Bytes, rows: Ints) -> tuple[Ints, Ints]:
+    """The first row of each distinct thumbnail, ascending, and for each of `rows` the number of its thumbnail there."""
     seen: dict[bytes, int] = {}
-    member_of = [seen.setdefault(thumbnail.tobytes(), len(seen)) for thumbnail in thumbnails]
-    first = np.unique(np.array(member_of), return_index=True)[1]
-    return first, np.array(member_of, np.int64)
+    digests = (blake2b(thumbnails[row].tobytes(), digest_size=16).digest() for row in rows)
+    member_of = np.array([seen.setdefault(digest, len(seen)) for digest in digests], np.int64)
+    return rows[np.unique(member_of, return_index=True)[1]], member_of
 
 
 def _stars(thumbnails: Bytes, min_similarity: float) -> Groups:
@@ -113,14 +112,30 @@ def _stars(thumbnails: Bytes, min_similarity: float) -> Groups:
         if kept[best] >= 0:
             continue
         kept[best] = best
-        found = {row: value for row, value in links[best].items() if kept[row] < 0}
-        # Only the nearest few pictures were compared; of a photograph with dozens of copies the others are near
-        # those. Two steps bound the work where a film or a series of screenshots links everything to everything.
-        beyond = {row for near in links[best] for row in links[near] if kept[row] < 0} - found.keys()
-        found |= _verified(thumbnails, best, sorted(beyond), min_similarity)
-        for row, value in found.items():
+        for row, value in _gathered(thumbnails, best, links, kept, min_similarity).items():
             kept[row], similarity[row] = best, value
     return Groups(kept, similarity)
+
+
+def _gathered(
+    thumbnails: Bytes, best: int, links: Sequence[Mapping[int, float]], kept: Ints, min_similarity: float
+) -> dict[int, float]:
+    """Rows without a group that show the same photograph as `best`, with their similarity.
+
+    Only the nearest few pictures of each were compared. Of a photograph with dozens of copies the others are linked to
+    those, so the search goes on from each that was verified, and only from those: a film in which every frame
+    resembles the next is not walked from end to end.
+    """
+    found: dict[int, float] = {}
+    tried, newest = {best}, [best]
+    while newest:
+        beyond = {row for near in newest for row in links[near] if kept[row] < 0} - tried
+        verified = {row: value for row, value in links[best].items() if row in beyond}
+        verified |= _verified(thumbnails, best, sorted(beyond - verified.keys()), min_similarity)
+        tried |= beyond
+        newest = list(verified)
+        found |= verified
+    return found
 
 
 def _links(thumbnails: Bytes, min_similarity: float) -> list[dict[int, float]]:

@@ -7,8 +7,9 @@ off damage is reported as damaged.
 JPEG, most of all photographs, goes to simplejpeg, which is as fast as decoding gets and reports what libjpeg
 only warns of: it finds nine in ten damaged files where Pillow finds one in ten. All else goes to Pillow.
 
-What is not looked at: frames and pages after the first, colour profiles (a picture is measured by its numbers
-as if they were sRGB), and bytes after the end of the picture.
+What is not looked at: frames and pages after the first, which training would not see either (a damaged one goes
+unnoticed unless checksums tell, as in PNG); colour profiles (a picture is measured by its numbers as if they were
+sRGB); bytes after the end of the picture.
 """
 
 from __future__ import annotations
@@ -294,7 +295,8 @@ def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
     while marker != _START_OF_SCAN:
         position = data.find(b"\xff", position)
         if position < 0 or position + 4 > len(data):
-            raise UnreadableImage("truncated", "the file ends within the JPEG header")
+            reason: ReadError = "corrupt" if data.endswith(_END_OF_CODESTREAM) else "truncated"
+            raise UnreadableImage(reason, "no pixels follow the JPEG header")
         marker = data[position + 1]
         if marker in _NOT_A_MARKER:
             position += 1

@@ -24,16 +24,18 @@ Bytes = NDArray[np.uint8]
 Ints = NDArray[np.int64]
 
 SIDE = 32  # px; at 48 px recall was one point lower at equal precision: details that re-saving changes
-FREQUENCIES = 8  # per axis; with u + v <= 8: 44 coefficients without the mean. 6 lost 2 of 100 logos, 10 gained nothing
-NEIGHBOURS = 5  # proposals per picture; .999 of 44 kinds of edits have their original among 5, .998 among 3
+FREQUENCIES = 8  # per axis; with u + v <= 8: 42 without the mean. 6 find fewer captions and logos, 10 no more
+NEIGHBOURS = (
+    5  # proposals per picture; of edited copies .998 have their original among the nearest 5, .979 nearest of all
+)
 MIN_PROPOSAL = 0.85  # cosine of invariant descriptors; 99.5 % of edited copies are above 0.90
 MIN_COARSE = 0.80  # cosine of the oriented low frequencies, before alignment; 99.9 % of edited copies are above
-STEPS = 8  # of the alignment; 5 left one border in ten unaligned, 10 gave no more
+STEPS = 8  # of the alignment; 5 left one border in ten unaligned, 14 gave no more
 BLOCK = 4  # px
 MIN_CONTRAST = 2.0  # standard deviation in grey levels; below it a thumbnail is rounding noise, not a picture
 ROUNDING = 16 / 12  # sum of squares that rounding to whole grey levels leaves in one block of 4 x 4
 # Effective number of blocks with contrast, of 64. With fewer, any two digits or tools on white can be aligned:
-# of 600 drawn figures "1" 86 % matched another at 8, none at 20; of 13,644 photographs 0.3 % stay below 16.
+# of 600 drawn figures "1" 86 % found a copy at 8, 0.2 % at 16; of 13,644 photographs 0.3 % stay below 16.
 MIN_TEXTURED_BLOCKS = 16.0
 
 # Parts of a picture by which it asks for others, as (top, bottom, left, right) in 0..1: itself, crops of all
@@ -53,21 +55,22 @@ SMALLEST_PART, LARGEST_PART = 0.6, 1.15  # bounds of the alignment: the smallest
 
 
 def has_content(thumbnails: Bytes) -> NDArray[np.bool_]:
-    """False for blank pictures, which resemble each other without being copies.  # (N,)"""
-    return np.asarray(thumbnails.std(axis=(1, 2)) >= MIN_CONTRAST)
+    """False for blank pictures, which resemble each other without being copies, (N,)."""
+    blocks = (thumbnails[rows].std(axis=(1, 2), dtype=np.float32) for rows in _blocks(len(thumbnails)))
+    return np.concatenate([np.empty(0, np.float32), *blocks]) >= MIN_CONTRAST
 
 
 # ---------------------------------------------------------------------------------------------- propose
 
 
 def _resampling(low: float, high: float) -> NDArray[np.float64]:
-    """Matrix that samples low..high of an axis at SIDE points, bilinearly.  # (SIDE, SIDE)"""
+    """Matrix that samples low..high of an axis at SIDE points, bilinearly, (SIDE, SIDE)."""
     points = (low + (high - low) * (np.arange(SIDE) + 0.5) / SIDE) * SIDE - 0.5
-    return np.maximum(0, 1 - np.abs(points.clip(0, SIDE - 1)[:, None] - np.arange(SIDE)))
+    return np.asarray(np.maximum(0, 1 - np.abs(points.clip(0, SIDE - 1)[:, None] - np.arange(SIDE))))
 
 
 def _cosines() -> NDArray[np.float64]:
-    """The first rows of the orthonormal DCT-II.  # (FREQUENCIES, SIDE)"""
+    """The first rows of the orthonormal DCT-II, (FREQUENCIES, SIDE)."""
     angles = np.pi * np.arange(FREQUENCIES)[:, None] * (np.arange(SIDE) + 0.5) / SIDE
     return np.asarray(np.cos(angles) * np.sqrt(np.where(np.arange(FREQUENCIES) == 0, 1, 2) / SIDE)[:, None])
 
@@ -80,14 +83,14 @@ _WEIGHTS = np.where(_U + _V <= FREQUENCIES, np.sqrt(_U + _V), 0).astype(np.float
 
 
 def _spectra(thumbnails: Bytes, windows: slice = slice(None)) -> Floats:
-    """Weighted low frequencies of the windows of each thumbnail, each of length 1.  # (N, W, F, F)"""
+    """Weighted low frequencies of the windows of each thumbnail, each of length 1, (N, W, F, F)."""
     rows = _ROWS[windows].reshape(-1, SIDE) @ thumbnails.astype(np.float32)
-    found = rows.reshape(len(thumbnails), -1, FREQUENCIES, SIDE) @ _COLUMNS[windows] * _WEIGHTS
+    found = rows.reshape(len(thumbnails), len(_ROWS[windows]), FREQUENCIES, SIDE) @ _COLUMNS[windows] * _WEIGHTS
     return np.asarray(found / (np.linalg.norm(found, axis=(2, 3), keepdims=True) + 1e-3))
 
 
 def _invariants(spectra: Floats) -> Floats:
-    """What mirroring and quarter turns leave unchanged, of length 1.  # (..., F, F) -> (..., 44)
+    """What mirroring and quarter turns leave unchanged, of length 1, (..., F, F) -> (..., 42).
 
     A mirror flips the sign of the odd rows or columns, a quarter turn exchanges rows and columns.
     """
@@ -106,7 +109,7 @@ def propose(thumbnails: Bytes) -> Ints:
 
     Returns (P, 2) row numbers, first < second, each pair once, sorted.
     """
-    whole = _invariants(_spectra(thumbnails, slice(1)))[:, 0]  # (N, 44)
+    whole = _invariants(_spectra(thumbnails, slice(1)))[:, 0]  # (N, 42)
     found = [_nearest(thumbnails, rows, whole) for rows in _blocks(len(thumbnails))]
     pairs = np.sort(np.concatenate([np.empty((0, 2), np.int64), *found]), axis=1)
     return np.unique(pairs, axis=0)
@@ -119,8 +122,8 @@ def _blocks(count: int) -> Iterator[slice]:
 
 
 def _nearest(thumbnails: Bytes, rows: slice, whole: Floats) -> Ints:
-    """The nearest neighbours of some rows among all, by any window of the row.  # (P, 2)"""
-    asked = _invariants(_spectra(thumbnails[rows]))  # (B, W, 44)
+    """The nearest neighbours of some rows among all, by any window of the row, (P, 2)."""
+    asked = _invariants(_spectra(thumbnails[rows]))  # (B, W, 42)
     nearness = asked[:, 0] @ whole.T  # (B, N)
     for window in range(1, len(WINDOWS)):
         np.maximum(nearness, asked[:, window] @ whole.T, out=nearness)
@@ -180,7 +183,7 @@ def _best_start(first: Bytes, second: Bytes) -> tuple[Ints, Ints, Floats, NDArra
 
 
 def _turned_spectrum(spectra: Floats, turn: int) -> Floats:
-    """The spectrum of a picture turned like `_turned` does.  # (P, F, F)"""
+    """The spectrum of a picture turned like `_turned` does, (P, F, F)."""
     signs = (-1.0) ** (_V * (turn & 1) + _U * (turn >> 1 & 1))
     found = spectra * signs.astype(np.float32)
     return np.swapaxes(found, 1, 2) if turn & 4 else found
@@ -230,7 +233,7 @@ def _align(
 
 
 def _step(part: Floats, inner: Floats, weights: Floats) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Shift and growth per axis, in units of the box, that bring `part` nearest to `inner`.  # (P, 2) each"""
+    """Shift and growth per axis, in units of the box, that bring `part` nearest to `inner`, (P, 2) each."""
     down, across = np.gradient(part * SIDE, axis=(1, 2))
     u = ((np.arange(SIDE) + 0.5) / SIDE - 0.5).astype(np.float32)
     terms = np.stack([down, across, down * u[:, None], across * u, part, np.ones_like(part)], axis=1)
@@ -250,7 +253,7 @@ def _trust(part: Floats, inner: Floats, inside: NDArray[np.bool_]) -> Floats:
     gain = (one * other).sum(axis=(1, 2), keepdims=True) / ((one * one).sum(axis=(1, 2), keepdims=True) + 1)
     residual = np.abs(other - gain * one)
     usual = 3 * np.median(residual, axis=(1, 2), keepdims=True) + 1
-    return np.minimum(1, usual / np.maximum(residual, 1e-3)).astype(np.float32)
+    return np.asarray(np.minimum(1, usual / np.maximum(residual, 1e-3)), dtype=np.float32)
 
 
 def _detail(pictures: Floats) -> Floats:
@@ -264,7 +267,7 @@ def _detail(pictures: Floats) -> Floats:
 
 
 def _agreement(part: Floats, inner: Floats, inside: NDArray[np.bool_]) -> Floats:
-    """Mean correlation within blocks of 4 x 4 px, blocks weighted by the root of their contrast.  # (P,), -1..1
+    """Mean correlation within blocks of 4 x 4 px, blocks weighted by the root of their contrast, (P,), -1..1.
 
     0 where too few blocks have contrast to tell. Correlating block by block is deaf to uneven light and gamma.
     """

@@ -10,7 +10,7 @@ import click
 from curate_cli import options
 
 
-@click.command("verify", short_help="Are all bytes still what they were?.")
+@click.command("verify", short_help="Whether all bytes are still what they were.")
 @options.folder
 @options.version
 @options.store

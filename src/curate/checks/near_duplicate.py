@@ -3,11 +3,11 @@
 What it measures: a grey thumbnail of 32 x 32 px. Two pictures are compared by their thumbnails, turned and aligned.
 Why it matters: re-saved, resized, cropped, mirrored or turned copies leak from training to test as exact copies do,
 and a comparison of bytes doesn't see them.
-What it flags: every copy but the best of its group: most pixels, then sharpest, then least compressed, then a
-labelled one. Found are re-saves, other sizes and proportions, all mirrorings and quarter turns, crops of up to 10 % per side,
-squares cut from the middle, thin borders, captions and logos, changes of brightness, contrast and colour, and two of
-these at once. Each member was compared with the kept picture; groups are never chained. Copies that carry
-different labels are not flagged but left to `label_conflict`.
+What it flags: every copy but the best of its group: most pixels, then sharpest, then least compressed, then a labelled
+one. Found are re-saves, other sizes and proportions, all mirrorings and quarter turns, crops of up to 10 % per side,
+squares from the middle, thin borders, captions and logos, changes of brightness, contrast and colour, and two of these
+at once. Each member was compared with the kept picture; groups are never chained. Copies that carry different labels
+are not flagged but left to `label_conflict`.
 When it is wrong: on studio and catalogue pictures of the same model of a thing, on portraits of one person before
 one wall, frames of a film and bracketed exposures from a tripod: nearly equal, though not one photograph. It misses
 rotation by other angles and crops of more than a third; blank pictures are never compared. An enlarged copy has more

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class Settings(CheckSettings):
     action: Action = "note"
     min_aspect_ratio: float = Field(
-        0.33,
+        default=0.33,
         ge=0,
         le=1,
         description="Flag when shorter / longer side is below this. Origin: 1:3, beyond every common film and "

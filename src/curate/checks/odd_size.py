@@ -29,25 +29,25 @@ if TYPE_CHECKING:
 class Settings(CheckSettings):
     action: Action = "note"
     max_factor: float = Field(
-        4.0,
+        default=4.0,
         gt=1,
         description="Flag when the size is more than this many times under or over the median. Origin: beyond 4 a"
         " picture resized to the usual size shows blocks, or loses 15 of 16 pixels.",
     )
     max_spreads: float = Field(
-        3.0,
+        default=3.0,
         ge=0,
         description="... and more than this many interquartile ranges of log size away from it. Origin: Tukey's"
         ' "far out" fence (1977), as in CleanVision, here around the median.',
     )
     min_images: int = Field(
-        10,
+        default=10,
         ge=1,
         description="Compare sizes only in folders of at least so many readable pictures. Origin: quartiles of fewer"
         " are two or three pictures' sizes.",
     )
     min_side_px: int = Field(
-        32,
+        default=32,
         ge=0,
         description="Flag when the shorter side is under this. Origin: 32 px is the smallest size that common"
         " photograph sets use (CIFAR, Tiny Images); a folder whose median is smaller is left alone.",
@@ -56,7 +56,7 @@ class Settings(CheckSettings):
 
 def judge(table: pd.DataFrame, settings: Settings) -> pd.DataFrame:
     sides = table[["width", "height"]].astype("Float64").astype("float64")  # NaN where unreadable
-    log_size = np.log(sides["width"] * sides["height"]) / 2
+    log_size = (sides["width"] * sides["height"]).transform(np.log) / 2
     off = log_size - log_size.median()
 
     spread = log_size.quantile(0.75) - log_size.quantile(0.25)
@@ -67,7 +67,7 @@ def judge(table: pd.DataFrame, settings: Settings) -> pd.DataFrame:
     tiny = (shorter < settings.min_side_px) & (shorter.median() >= settings.min_side_px)
 
     result = flag("odd_size", (far_off & enough) | tiny)
-    return result.assign(size_ratio=np.exp(off).astype("Float32"))
+    return result.assign(size_ratio=off.transform(np.exp).astype("Float32"))
 
 
 CHECK = Check(

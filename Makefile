@@ -1,0 +1,49 @@
+# The developer's loop; CONTRIBUTING.md explains it. Everything happens in .venv, made on first use.
+PYTHON ?= python3
+BIN := .venv/bin
+DATA ?= ../shared/data
+
+.PHONY: all demo test lint docs bench sample clean
+all: lint test
+
+.venv/user: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+.venv/developer: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@ .venv/user
+
+.venv/benchmarks: .venv/developer
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check '.[bench]'
+	@touch $@
+
+demo: .venv/user  ## curate the sample set, and compare what was found with what was planted
+	$(BIN)/curate clean sample_datasets/road_signs
+	$(BIN)/curate report sample_datasets/road_signs
+	@echo
+	$(BIN)/python sample_datasets/score.py sample_datasets/road_signs
+
+test: .venv/developer  ## run the tests
+	$(BIN)/python -m pytest
+
+lint: .venv/developer  ## format, lint, types, and documentation that is generated from the code
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python docs/generate.py --check
+
+docs: .venv/developer  ## write the generated documentation anew
+	$(BIN)/python docs/generate.py
+
+sample: .venv/developer  ## render the sample set anew
+	$(BIN)/python sample_datasets/make_road_signs.py
+
+bench: .venv/benchmarks  ## speed and truth against the strongest peer; needs the data of DATA=
+	$(BIN)/python benchmarks/clean.py --data $(DATA)
+	$(BIN)/python benchmarks/quality.py --data $(DATA)
+
+clean:
+	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache

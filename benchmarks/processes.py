@@ -1,0 +1,91 @@
+"""Whole processes, timed: CPU and wall seconds, peak memory; and the head line of every result file."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+RESULTS = Path(__file__).parent / "results"
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one run of a command took; CPU of the process and all its children."""
+
+    cpu_s: float
+    wall_s: float
+
+
+def run_timed(command: Sequence[str]) -> Cost:
+    """Run to the end; raises CalledProcessError when it fails."""
+    started = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    wall = time.perf_counter() - started
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command)
+    return Cost(usage.ru_utime + usage.ru_stime, wall)
+
+
+def peak_memory_mb(command: Sequence[str]) -> float:
+    """Highest memory of the process and its children together, shared pages counted once (PSS), in MB.
+
+    Sampled every 20 ms, in a run of its own because that costs time.
+    """
+    import psutil
+
+    process = psutil.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    peak = 0.0
+    while process.poll() is None:
+        total = 0.0
+        for one in [process, *_children(process)]:
+            try:
+                total += one.memory_full_info().pss
+            except psutil.Error:
+                continue
+        peak = max(peak, total / 1e6)
+        time.sleep(0.02)
+    return peak
+
+
+def _children(process: object) -> list[object]:
+    import psutil
+
+    try:
+        return list(process.children(recursive=True))  # type: ignore[attr-defined]  # psutil has no types
+    except psutil.Error:
+        return []
+
+
+def header(title: str, packages: Sequence[str]) -> list[str]:
+    """Title, date, machine and versions."""
+    versions = []
+    for name in packages:
+        try:
+            versions.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            versions.append(f"{name} missing")
+    machine = f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}"
+    return [
+        title,
+        f"{datetime.now(UTC):%Y-%m-%d}, {machine}",
+        ", ".join(versions),
+        "",
+    ]
+
+
+def write_result(name: str, lines: Sequence[str]) -> None:
+    """Print, and keep as text beside the benchmark."""
+    text = "\n".join(lines) + "\n"
+    sys.stdout.write(text)
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / name).write_text(text, encoding="utf-8")

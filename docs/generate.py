@@ -1,0 +1,157 @@
+"""Write the reference pages of docs/ from the code; with --check, only say whether they are up to date.
+
+A page that people edit by hand and a program by its code drift apart; these can't: `make lint` runs the check.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import click
+from pydantic import BaseModel
+
+from curate.checks import Check, all_checks
+from curate.errors import READ_ERRORS
+from curate.inspection import columns
+from curate.settings import load_settings, settings_model
+from curate_cli.main import cli
+
+DOCS = Path(__file__).parent
+NOTICE = "<!-- Written by docs/generate.py from the code: change that, then run `make docs`. -->\n\n"
+
+
+def commands_page() -> str:
+    """Every command with its help text."""
+    context = click.Context(cli, info_name="curate", max_content_width=80, terminal_width=80)
+    parts = ["# Commands\n", _code(cli.get_help(context))]
+    parts.append(
+        "Exit codes: " + inspect.cleandoc(sys.modules["curate_cli.main"].__doc__ or "").split("Exit codes: ")[1]
+    )
+    for name in cli.list_commands(context):
+        command = cli.get_command(context, name)
+        assert command is not None
+        inner = click.Context(command, info_name=name, parent=context, max_content_width=80, terminal_width=80)
+        parts += [f"\n## curate {name}\n", _code(command.get_help(inner))]
+    return "\n".join(parts)
+
+
+def checks_page() -> str:
+    """Every check: its module's docstring, facts and settings."""
+    defaults = load_settings(None)
+    rows = [
+        (f"[{name}](#{name})", defaults.of(name).action, check.summary) for name, check in sorted(all_checks().items())
+    ]
+    parts = ["# Checks\n", "What `curate clean` looks for. Each check is one file in `src/curate/checks/`.\n"]
+    parts.append(_table(("check", "default action", "what it finds"), rows))
+    parts.append(f"\nReasons in `read_error`: {', '.join(f'`{reason}`' for reason in READ_ERRORS)}.\n")
+    for name, check in sorted(all_checks().items()):
+        parts += [f"\n## {name}\n", _docstring(check), _check_details(check)]
+    return "\n".join(parts)
+
+
+def _docstring(check: Check) -> str:
+    text = inspect.cleandoc(sys.modules[check.judge.__module__].__doc__ or "")
+    headings = "What it measures|Why it matters|What it flags|When it is wrong|Source"
+    return re.sub(rf"^({headings}):", r"\n**\1:**", text, flags=re.MULTILINE)
+
+
+def _check_details(check: Check) -> str:
+    parts = []
+    written = [*check.facts, *check.findings]
+    if written:
+        parts.append(
+            "\nColumns: " + ", ".join(f"`{column.name}`" for column in written) + " (see [columns](columns.md)).\n"
+        )
+    parts.append(_settings_table(f"checks.{check.name}", check.settings))
+    return "\n".join(parts)
+
+
+def settings_page() -> str:
+    """Every setting with default, range and origin."""
+    parts = [
+        "# Settings\n",
+        "In `DIR.curate/curate.toml`, or in any file given by `--config`; on the command line as `--set KEY=VALUE`.",
+        "The actions of checks also by `--drop`, `--review`, `--note` and `--ignore NAME`. Unknown keys are refused.\n",
+        '```toml\n[scan]\nlabels = "labels.csv"\n\n[checks.blurry]\naction = "drop"\n```\n',
+    ]
+    for name, field in settings_model().model_fields.items():
+        if name != "checks":
+            assert isinstance(field.annotation, type)
+            parts += [f"## {name}\n", _settings_table(name, field.annotation)]
+    parts.append("## checks\n")
+    parts += [_settings_table(f"checks.{name}", check.settings) for name, check in sorted(all_checks().items())]
+    return "\n".join(parts)
+
+
+def _settings_table(prefix: str, model: type[BaseModel]) -> str:
+    rows = []
+    for name, field in model.model_fields.items():
+        default = field.get_default(call_default_factory=True)
+        shown = json.dumps(list(default) if isinstance(default, tuple) else default)
+        rows.append(
+            (
+                f"`{prefix}.{name}`",
+                f"`{shown}`",
+                field.description or "What a flag leads to: drop, review, note or ignore.",
+            )
+        )
+    return _table(("setting", "default", "meaning"), rows)
+
+
+def columns_page() -> str:
+    """Every column of the table."""
+    rows = [(f"`{column.name}`", column.dtype, stage, column.meaning) for stage, column in columns()]
+    return "\n".join(
+        [
+            "# Columns\n",
+            "The table has one row per file. `curate table DIR` prints it; `curate export` writes it as `manifest.csv`",
+            "and `manifest.parquet`. Beside these there is, while `clean` runs, one boolean column per check.\n",
+            _table(("column", "type", "written by", "meaning"), rows),
+        ]
+    )
+
+
+def _code(text: str) -> str:
+    return f"```text\n{text}\n```\n"
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = [head, tuple("---" for _ in head), *rows]
+    return (
+        "\n".join(
+            "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in line) + " |" for line in lines
+        )
+        + "\n"
+    )
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "commands.md": commands_page,
+    "checks.md": checks_page,
+    "settings.md": settings_page,
+    "columns.md": columns_page,
+}
+
+
+def main() -> None:
+    """Write the pages, or with --check exit with 1 if one differs."""
+    outdated = []
+    for name, page in PAGES.items():
+        text = NOTICE + page().rstrip() + "\n"
+        path = DOCS / name
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            outdated.append(name)
+            if "--check" not in sys.argv:
+                path.write_text(text, encoding="utf-8")
+    if "--check" in sys.argv and outdated:
+        sys.exit(f"Out of date: {', '.join(outdated)}. Run: make docs")
+    sys.stdout.write(f"{'Up to date' if not outdated else 'Written: ' + ', '.join(outdated)}\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,175 @@
+"""Histograms with a threshold drawn in: the arithmetic of where each bar goes; the page draws them as inline SVG.
+
+Bins are counted from the threshold outwards, so that no bar straddles it and the coloured ones are those beyond.
+Rejected: matplotlib; docs/decisions/0002-report-plots.md says why.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Side = Literal["below", "above"]
+
+# The drawing in units of the SVG's view box: at 360 units one unit is about one px of a phone, so that texts
+# keep their size there; wider screens show several plots side by side.
+WIDTH, HEIGHT = 360, 190
+LEFT, RIGHT, TOP, BOTTOM = 38, 352, 24, 164  # the area of the bars
+BINS = 40  # bars of about 8 px; the number of values matters less than that they can be told apart
+
+# Bars of less than about 1.5 px can't be seen: beyond this ratio of the highest to the lowest, counts are drawn
+# by their logarithm.
+MAX_LINEAR_RATIO = 90
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One bar: how many values lie from `low` to below `high`, and its rectangle. beyond: past the threshold."""
+
+    low: float
+    high: float
+    count: int
+    beyond: bool
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True)
+class Tick:
+    """A mark on an axis: its text and its place along it."""
+
+    text: str
+    at: float
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """A histogram ready to draw.
+
+    side: where values are flagged. beyond: how many values lie there, of `total`. logarithmic: the count axis.
+    """
+
+    threshold: float
+    side: Side
+    beyond: int
+    total: int
+    bars: tuple[Bar, ...]
+    threshold_at: float
+    x_ticks: tuple[Tick, ...]
+    y_ticks: tuple[Tick, ...]
+    logarithmic: bool
+
+
+def flagged_side(values: NDArray[np.float64], threshold: float, flagged: NDArray[np.bool_]) -> Side:
+    """On which side of its threshold a check flags, told by what it flagged.
+
+    The name does not tell: a chroma under `max_chroma` is flagged, a similarity under `min_similarity` is not.
+    Where nothing is flagged, it is the side with fewer values.
+    """
+    below, above = values < threshold, values > threshold
+    shares = [float(flagged[there].mean()) if there.any() else 0.0 for there in (below, above)]
+    if shares[0] == shares[1]:
+        return "below" if below.sum() <= above.sum() else "above"
+    return "below" if shares[0] > shares[1] else "above"
+
+
+def histogram(
+    values: NDArray[np.float64], threshold: float, flagged: NDArray[np.bool_], whole_numbers: bool = False
+) -> Histogram | None:
+    """The distribution of a fact around its threshold; None without values.
+
+    values: NA left out.  # (N,)  flagged: by the check of that threshold.  # (N,)
+    """
+    finite = np.isfinite(values)
+    values, flagged = values[finite], flagged[finite]
+    if not values.size:
+        return None
+    side = flagged_side(values, threshold, flagged)
+    # A value on the threshold is beyond it for some checks and not for others; the flags know.
+    beyond = (values < threshold if side == "below" else values > threshold) | (flagged & (values == threshold))
+    edges = bin_edges(float(values.min()), float(values.max()), threshold, whole_numbers)
+    counts = np.histogram(values, edges)[0]
+    logarithmic = int(counts.max()) > MAX_LINEAR_RATIO * int(counts[counts > 0].min())
+    return Histogram(
+        threshold,
+        side,
+        int(beyond.sum()),
+        values.size,
+        _bars(edges, counts, threshold, side, logarithmic),
+        _x(threshold, edges),
+        tuple(Tick(number(value), _x(value, edges)) for value in _round_values(edges[0], edges[-1])),
+        _count_ticks(int(counts.max()), logarithmic),
+        logarithmic,
+    )
+
+
+def bin_edges(low: float, high: float, threshold: float, whole_numbers: bool) -> NDArray[np.float64]:
+    """Equal bins of a round width, one edge on the threshold, that cover low to high and the threshold."""
+    width = _round_step((max(high, threshold) - min(low, threshold)) / BINS)
+    if whole_numbers:
+        width = max(1.0, width)
+    first = math.floor((min(low, threshold) - threshold) / width)
+    last = math.floor((max(high, threshold) - threshold) / width) + 1
+    return threshold + width * np.arange(first, last + 1)
+
+
+def number(value: float) -> str:
+    """A number as people write it, without the noise of floating point: 0.03, 12, 1,500."""
+    if abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{round(value, 9):.3g}"
+
+
+def _round_step(step: float) -> float:
+    """The smallest of 1, 2, 2.5 and 5 times a power of ten that is not under `step`; 1 for nothing."""
+    if step <= 0:
+        return 1.0
+    power = 10.0 ** math.floor(math.log10(step))
+    return next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= step * (1 - 1e-9))
+
+
+def _round_values(low: float, high: float) -> list[float]:
+    """About five round numbers from low to high."""
+    step = _round_step((high - low) / 5)
+    return [step * i for i in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]
+
+
+def _x(value: float, edges: NDArray[np.float64]) -> float:
+    return round(LEFT + (RIGHT - LEFT) * float((value - edges[0]) / (edges[-1] - edges[0])), 2)
+
+
+def _y(count: int, highest: int, logarithmic: bool) -> float:
+    share = math.log1p(count) / math.log1p(highest) if logarithmic else count / highest
+    return round(BOTTOM - (BOTTOM - TOP) * share, 2)
+
+
+def _bars(
+    edges: NDArray[np.float64], counts: NDArray[np.int64], threshold: float, side: Side, logarithmic: bool
+) -> tuple[Bar, ...]:
+    highest = int(counts.max())
+    bars = []
+    for low, high, count in zip(edges[:-1].tolist(), edges[1:].tolist(), counts.tolist(), strict=True):
+        if not count:
+            continue
+        x, y = _x(low, edges), _y(count, highest, logarithmic)
+        beyond = (low + high) / 2 < threshold if side == "below" else (low + high) / 2 > threshold
+        # Half a unit of air between two bars.
+        bars.append(
+            Bar(low, high, count, beyond, x, y, round(_x(high, edges) - x - 0.5, 2), round(BOTTOM - y, 2))
+        )
+    return tuple(bars)
+
+
+def _count_ticks(highest: int, logarithmic: bool) -> tuple[Tick, ...]:
+    if logarithmic:
+        counts = [0, *(10**power for power in range(len(str(highest))))]
+    else:
+        step = max(1, int(_round_step(highest / 3)))
+        counts = list(range(0, highest + 1, step))
+    return tuple(Tick(f"{count:,}", _y(count, highest, logarithmic)) for count in counts)
