@@ -24,7 +24,8 @@ demo: .venv/user  ## curate the sample set, and compare what was found with what
 	$(BIN)/curate clean sample_datasets/road_signs
 	$(BIN)/curate report sample_datasets/road_signs
 	@echo
-	$(BIN)/python sample_datasets/score.py sample_datasets/road_signs
+	$(BIN)/curate table sample_datasets/road_signs --output sample_datasets/road_signs.curate/table.csv
+	$(BIN)/python sample_datasets/score.py sample_datasets/road_signs.curate/table.csv
 
 test: .venv/developer  ## run the tests
 	$(BIN)/python -m pytest
