@@ -23,14 +23,16 @@ MISPLACED = {"wrong_label", "off_topic", "label_conflict"}
 DUPLICATE_CHECKS = {"exact_duplicate", "near_duplicate", "label_conflict"}
 LATER_CHECKS = {"label_error", "outlier"}  # `curate flag` finds them; `curate clean` does not look for them
 NOTHING_PLANTED = "(nothing planted)"
+ORDINARY = "(ordinary)"
 
 
 @dataclass(frozen=True)
 class Score:
     """One line of the comparison.
 
-    fault: as in the key, or NOTHING_PLANTED for a check that has nothing to find here. check: who should find it;
-    "" where a right verdict is no flag at all. found: None when nobody has looked for it yet.
+    fault: as in the key; NOTHING_PLANTED for a check that has nothing to find here; ORDINARY for all pictures without
+    a fault or a copy. check: who should find it; "" where the right verdict is to keep the picture. found: how many
+    got the right verdict, None when nobody has looked for it yet.
     missed, false_alarms: paths. A check's false alarms stand in the first line of that check only.
     """
 
@@ -62,7 +64,7 @@ class Verdicts:
 
 
 def score(key_csv: Path, table: pd.DataFrame) -> list[Score]:
-    """One line per kind of fault, in the key's words, then one per check that flagged although nothing was planted.
+    """One line per kind of fault, in the key's words, one per check with nothing to find that flagged, and ORDINARY.
 
     table: as `curate table` prints it; needs path, keep and flags, uses duplicate_group and a column per later check.
     Raises ValueError if one of the needed columns is absent.
@@ -80,7 +82,15 @@ def score(key_csv: Path, table: pd.DataFrame) -> list[Score]:
             continue
         missed = tuple(row["path"] for row in rows if not verdicts.finds(row))
         scores.append(Score(fault, check, len(rows), len(rows) - len(missed), missed, alarms.pop(check, ())))
-    return scores + [Score(NOTHING_PLANTED, check, 0, 0, (), paths) for check, paths in sorted(alarms.items())]
+    scores += [Score(NOTHING_PLANTED, check, 0, 0, (), paths) for check, paths in sorted(alarms.items())]
+    return [*scores, _ordinary(key, verdicts)]
+
+
+def _ordinary(key: list[dict[str, str]], verdicts: Verdicts) -> Score:
+    copied = {row["original"] for row in key}  # may be dropped in favour of its copy
+    paths = [row["path"] for row in key if not row["fault"] and row["path"] not in copied]
+    dropped = tuple(path for path in paths if path not in verdicts.kept)
+    return Score(ORDINARY, "", len(paths), len(paths) - len(dropped), dropped)
 
 
 def _by_check(key: list[dict[str, str]]) -> list[dict[str, str]]:
@@ -90,10 +100,12 @@ def _by_check(key: list[dict[str, str]]) -> list[dict[str, str]]:
 
 
 def _verdicts(table: pd.DataFrame) -> Verdicts:
-    absent = {"path", "keep", "flags"} - set(table.columns)
+    needed = {"path", "keep", "flags"}
+    absent = needed - set(table.columns)
     if absent:
         raise ValueError(f"the table has no column {', '.join(sorted(absent))}; `curate table DIR` prints one that has")
-    rows = table.astype(object).where(table.notna(), "").astype(str).to_dict("records")
+    used = table[[name for name in table.columns if name in {*needed, "duplicate_group", *LATER_CHECKS}]]
+    rows = used.astype(object).where(used.notna(), "").astype(str).to_dict("records")
     flags = {row["path"]: set(filter(None, row["flags"].split(";"))) for row in rows}
     for row in rows:
         flags[row["path"]] |= {check for check in LATER_CHECKS if row.get(check, "").lower() == "true"}
@@ -122,19 +134,22 @@ def _false_alarms(key: list[dict[str, str]], verdicts: Verdicts) -> dict[str, tu
 def format_score(scores: list[Score], examples: int = 3) -> str:
     """The comparison as text of at most 80 columns. examples: how many paths to name for each kind of mistake."""
     lines = [f"{'planted fault':<18}{'check':<18}{'planted':>8}{'found':>7}{'false alarms':>14}"]
-    for line in scores:
-        start = f"{line.fault:<18}{line.check or '(none: keep it)':<18}"
-        if line.found is None:
-            lines.append(f"{start}{line.planted:>8}  not looked for yet (curate flag)")
-        else:
-            lines.append(f"{start}{line.planted:>8}{line.found:>7}{len(line.false_alarms) or '-':>14}")
-    looked_for = [line for line in scores if line.found is not None]
-    planted, found = sum(line.planted for line in looked_for), sum(line.found or 0 for line in looked_for)
-    lines.append(f"{'together':<36}{planted:>8}{found:>7}{sum(len(line.false_alarms) for line in looked_for):>14}")
-    for line in looked_for:
+    lines += [_format_line(line) for line in scores if line.fault != ORDINARY]
+    faults = [line for line in scores if line.found is not None and line.fault != ORDINARY]
+    planted, found = sum(line.planted for line in faults), sum(line.found or 0 for line in faults)
+    lines.append(f"{'together':<36}{planted:>8}{found:>7}{sum(len(line.false_alarms) for line in faults):>14}")
+    lines += [f"{line.found} of {line.planted} ordinary pictures kept" for line in scores if line.fault == ORDINARY]
+    for line in faults:
         lines += _examples(f"missed {line.fault}", line.missed, examples)
         lines += _examples(f"false alarm {line.check}", line.false_alarms, examples)
     return "\n".join(lines)
+
+
+def _format_line(line: Score) -> str:
+    start = f"{line.fault:<18}{line.check or '(none: keep it)':<18}{line.planted:>8}"
+    if line.found is None:
+        return f"{start}  not looked for yet (curate flag)"
+    return f"{start}{line.found:>7}{len(line.false_alarms) or '-':>14}"
 
 
 def _examples(what: str, paths: tuple[str, ...], count: int) -> list[str]:

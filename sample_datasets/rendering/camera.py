@@ -35,10 +35,14 @@ class Exposure:
 
 
 def ordinary_exposure(key: float, rng: Rng) -> Exposure:
-    """A good amateur's: a third of a stop off, a lens that is sharp, any white balance."""
+    """A good amateur's: a third of a stop off, a lens that is sharp, any white balance.
+
+    Before snow or a white sky one opens up a little, or the sign becomes a silhouette.
+    """
+    backlight = 0.35 if key > 0.5 else 0.0
     return Exposure(
         key=key,
-        ev=float(np.clip(rng.normal(0, 0.33), -0.8, 0.7)),
+        ev=backlight + float(np.clip(rng.normal(0, 0.3), -0.6, 0.6)),
         lens_px=rng.uniform(0.3, 0.6),
         full_well=700.0 if key < 0.08 else float(rng.choice([1500, 4000, 9000])),  # high ISO at night
         warmth=rng.normal(0, 5),
@@ -63,7 +67,7 @@ def _gain(light: Light, key: float) -> float:
     """
     luminance = np.maximum(light @ LUMINANCE, 1e-6)
     brightest = float(np.quantile(luminance, 0.99))
-    return float(np.clip(key / float(luminance.mean()), 0.45 / brightest, 1.15 / brightest))
+    return float(np.clip(key / float(luminance.mean()), 0.6 / brightest, 1.1 / brightest))
 
 
 def _vignetting(height: int, width: int, fall_off: float) -> Light:
