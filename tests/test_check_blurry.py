@@ -13,7 +13,7 @@ from PIL import Image, ImageFilter
 from curate.checks.blurry import CHECK, Settings, judge, measure
 from curate.imaging import open_image
 
-THRESHOLD = 0.03
+THRESHOLD = 0.035
 SIZE = 240, 320
 
 
@@ -82,7 +82,7 @@ def test_an_enlarged_thumbnail_is_flagged() -> None:
     assert sharpness(png(enlarged)) < THRESHOLD
 
 
-@pytest.mark.parametrize("grey_levels", [2, 3, 5])
+@pytest.mark.parametrize("grey_levels", [1, 2, 3])
 def test_noise_does_not_make_a_blurred_picture_sharp(grey_levels: float) -> None:
     """Noise is as fine as detail gets; what the flattest part shows is taken off."""
     blurred = scene().filter(ImageFilter.GaussianBlur(3))
@@ -118,6 +118,17 @@ def test_small_pictures_are_measured_too() -> None:
     assert sharpness(png(small.filter(ImageFilter.GaussianBlur(2)))) < THRESHOLD
 
 
+@pytest.mark.parametrize("tile_px", [4, 8, 10])
+def test_drawings_on_a_grid_are_not_called_blurred(tile_px: int) -> None:
+    """Where all edges fall between the points that are looked at there is nothing to judge by."""
+    colours = np.random.default_rng(2).integers(0, 256, (240 // tile_px, 320 // tile_px)).astype(np.uint8)
+    drawing = Image.fromarray(colours.repeat(tile_px, axis=0).repeat(tile_px, axis=1))
+
+    found = measure(open_image(png(drawing)))["sharpness"]
+
+    assert found is None or (isinstance(found, float) and found > 0.1)
+
+
 def flat(height: int, width: int, grey: int) -> NDArray[np.uint8]:
     return np.full((height, width), grey, np.uint8)
 
@@ -137,7 +148,7 @@ def test_noise_alone_is_not_called_blurred() -> None:
 
 def test_flags_what_lies_below_the_threshold() -> None:
     """Pictures without a sharpness, like unreadable ones, are never flagged."""
-    table = pd.DataFrame({"sharpness": [0.02, 0.03, 0.4, None]}, dtype="float32")
+    table = pd.DataFrame({"sharpness": [0.02, 0.035, 0.4, None]}, dtype="float64")
 
     assert judge(table, Settings())["blurry"].tolist() == [True, False, False, False]
     assert judge(table, Settings(min_sharpness=0.5))["blurry"].tolist() == [True, True, True, False]
@@ -150,4 +161,4 @@ def test_asks_for_review_unless_the_user_says_otherwise() -> None:
 def test_says_how_soft_the_picture_is() -> None:
     sentence = CHECK.because.format(sharpness=0.0123, settings=Settings())
 
-    assert sentence == "its sharpness is 0.012 (blurry below 0.03)"
+    assert sentence == "its sharpness is 0.012 (blurry below 0.035)"
