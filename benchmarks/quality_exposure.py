@@ -51,12 +51,18 @@ def measure_quality(data: Path) -> list[str]:
         pictures = pd.concat([brackets(data), ordinary(data), shifted(data / "photos", Path(folder))])
         pictures = pictures.reset_index(drop=True)
         facts, cpu_ms = measure_all(pictures["path"])
-        tools = [curate_tool(facts), mean_tool(facts)]
         peers, note = cleanvision_tool(pictures)
+        photos = facts.loc[pictures[pictures["group"] == "photos"]["path"], "mean_luma"]
+        tools = [
+            curate_tool(facts),
+            mean_tool("mean", facts, MEAN_CUT, 255 - MEAN_CUT),
+            mean_tool("mean at 2 %", facts, photos.quantile(0.02), photos.quantile(0.98)),  # the alarms we allow
+            *peers,
+        ]
         return [
-            *ranking_lines(pictures, [*tools, *peers]),
-            *recall_lines(pictures, [*tools, *peers]),
-            *alarm_lines(pictures, [*tools, *peers]),
+            *ranking_lines(pictures, tools),
+            *recall_lines(pictures, tools),
+            *alarm_lines(pictures, tools),
             *other_checks_lines(pictures, facts),
             "",
             "CPU per picture of about 500 x 375, ms, beyond decoding, grey and histogram: "
@@ -170,11 +176,11 @@ def curate_tool(facts: pd.DataFrame) -> Tool:
     )
 
 
-def mean_tool(facts: pd.DataFrame) -> Tool:
-    """A cut on mean luma, as far from black as from white."""
+def mean_tool(name: str, facts: pd.DataFrame, lowest: float, highest: float) -> Tool:
+    """Cuts on mean luma."""
     mean = facts["mean_luma"]
-    table = {"under": mean < MEAN_CUT, "over": mean > 255 - MEAN_CUT, "darkness": -mean, "brightness": mean}
-    return Tool("mean", pd.DataFrame(table))
+    table = {"under": mean < lowest, "over": mean > highest, "darkness": -mean, "brightness": mean}
+    return Tool(name, pd.DataFrame(table))
 
 
 def cleanvision_tool(pictures: pd.DataFrame) -> tuple[list[Tool], list[str]]:

@@ -32,13 +32,17 @@ def row_of(root: Path, path: Path) -> dict[str, Any]:
     """What scan and measurement write of one file."""
     data = path.read_bytes()
     label = None if path.parent == root else path.parent.name
-    row = {"path": path.relative_to(root).as_posix(), "sha256": sha256(data).hexdigest(), "label": label}
+    row: dict[str, Any] = {
+        "path": path.relative_to(root).as_posix(),
+        "sha256": sha256(data).hexdigest(),
+        "label": label,
+    }
     try:
         image = open_image(data)
     except UnreadableImage as error:
         return row | {"size_bytes": len(data), "read_error": error.reason}
     size = {"width": image.width, "height": image.height, "size_bytes": len(data), "read_error": None}
-    return row | size | near_duplicate.measure(image)
+    return row | size | dict(near_duplicate.measure(image))
 
 
 def judged(rows: list[dict[str, Any]]) -> pd.DataFrame:

@@ -6,8 +6,10 @@ Exit codes: 0 done; 1 done, and something needs attention (see each command); 2 
 
 from __future__ import annotations
 
+import io
 import os
 import sys
+from collections.abc import Sequence
 from importlib import import_module
 from pkgutil import iter_modules
 
@@ -79,12 +81,15 @@ def cli() -> None:
     """
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; every expected error ends in a message and an exit code."""
     from curate.errors import CurateError, StoreError
 
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a file name may hold what this terminal can't show
     try:
-        sys.exit(cli.main(standalone_mode=False))
+        sys.exit(_run(arguments))
     except CurateError as error:
         _say(str(error), error.hint)
         sys.exit(3 if isinstance(error, StoreError) else 2)
@@ -97,6 +102,18 @@ def main() -> None:
     except BrokenPipeError:  # `curate table DIR | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except OSError as error:
+        where = f"{str(error.filename)!r}: " if error.filename else ""
+        _say(f"{where}{error.strerror or error}.", "Nothing that was measured is lost; run the same command again.")
+        sys.exit(3)
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    """The exit code."""
+    try:
+        return cli.main(arguments, standalone_mode=False) or 0
+    finally:
+        sys.stdout.flush()  # if the reader is gone, here is the last place to say so
 
 
 def _say(message: str, hint: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,8 @@ from curate.progress import Advance
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from curate.project import Project
 
 WIDTH = 80
 
@@ -71,10 +74,23 @@ def name_some(paths: Sequence[str], most: int = 3) -> str:
 
 
 def home(path: Path) -> str:
-    """A path as people would type it from here."""
+    """A path as people know it, seen from here."""
+    return printable(_from_here(path))
+
+
+def command_line(verb: str, project: Project, *rest: str) -> str:
+    """A command to copy: quoted for the shell, never cut, and with --store where the default would not find it."""
+    folder = _from_here(project.folder)
+    words = ["curate", verb, f"./{folder}" if folder.startswith("-") else folder, *rest]
+    if not project.has_default_store:
+        words += ["--store", _from_here(project.store)]
+    return printable(shlex.join(words))
+
+
+def _from_here(path: Path) -> str:
     try:
         return str(path.relative_to(Path.cwd()))
-    except ValueError:
+    except (ValueError, OSError):  # elsewhere; or the current folder is gone
         return str(path)
 
 
@@ -95,6 +111,9 @@ def write_table(rows: pd.DataFrame, format_: str, output: Path | None) -> None:
         "parquet": lambda target: rows.to_parquet(target, index=False),
     }
     if output is None:
+        if sys.stdout.isatty():
+            # A file name may hold control characters, which a terminal obeys; a pipe or a file gets them as they are.
+            rows = rows.map(lambda cell: printable(cell) if isinstance(cell, str) else cell)
         writers[format_](sys.stdout.buffer if format_ == "parquet" else sys.stdout)
         return
     with replacing(output) as temporary:

@@ -11,6 +11,7 @@ import json
 import time
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,9 +29,6 @@ FLUSH_ROWS = 2048
 FLUSH_SECONDS = 1.0  # what a kill can cost
 COMPACT_PARTS = 16  # more small files than this are merged at the end of a run
 SMALL_PART_BYTES = 32_000_000
-
-# A file written less than this long before it was read may be written again within the same time stamp.
-RACY_NS = 2_000_000_000
 
 DECODED: tuple[Column, ...] = (
     Column("format", "string", "file format as found in the bytes (JPEG, PNG, …); NA if unreadable"),
@@ -100,8 +98,9 @@ def _read_or_remove(path: Path) -> pa.Table | None:
 
     try:
         return pq.read_table(path, partitioning=None)
-    except (pa.ArrowInvalid, OSError):
-        path.unlink(missing_ok=True)
+    except (pa.ArrowException, OSError):
+        with suppress(OSError):  # a reader who may not write leaves that to the next run
+            path.unlink(missing_ok=True)
         return None
 
 
@@ -141,24 +140,44 @@ class Cache:
         self._pending.clear()
         self._last_flush = time.monotonic()
 
+    def relations(self, task: str) -> pd.DataFrame | None:
+        """What `relate` of a check found last, or None."""
+        table = _read_or_remove(self.folder / f"{task}.parquet")
+        found: pd.DataFrame | None = None if table is None else table.to_pandas()
+        return found
+
+    def keep_relations(self, task: str, relations: pd.DataFrame) -> None:
+        """Remember what `relate` of a check found, in place of what it found before."""
+        import pyarrow as pa
+
+        write_parquet(self.folder / f"{task}.parquet", pa.Table.from_pandas(relations, preserve_index=False), durable=False)
+
     def compact(self) -> None:
         """Merge small files, at the end of a run."""
         self.facts.compact()
         self.seen.compact()
 
     def known_files(self) -> pd.DataFrame:
-        """One row per file last read: path, size_bytes, mtime_ns, inode, sha256; only those sure to tell a change."""
+        """The rows of `last_read` that are sure to tell a change."""
+        seen = self.last_read()
+        return seen[seen["settled"]].drop(columns="settled")
+
+    def last_read(self) -> pd.DataFrame:
+        """One row per file: path, size_bytes, mtime_ns, inode and sha256 when it was last read, and `settled`.
+
+        settled: False where the file was so new that it may have changed since within the same time stamp.
+        """
         import pandas as pd
 
         columns = ["path", "size_bytes", "mtime_ns", "inode", "sha256"]
         tables = self.seen.read()
         if not tables:
+            types = {"path": "str", "sha256": "str", "settled": "bool"}
             return pd.DataFrame(
-                {column: pd.Series(dtype="str" if column in ("path", "sha256") else "int64") for column in columns}
+                {column: pd.Series(dtype=types.get(column, "int64")) for column in [*columns, "settled"]}
             )
         frames: list[pd.DataFrame] = [table.to_pandas() for table in tables]
-        seen = pd.concat(frames).drop_duplicates("path", keep="last")
-        return seen.loc[seen["settled"], columns]
+        return pd.concat(frames).drop_duplicates("path", keep="last")[[*columns, "settled"]]
 
     def known_facts(self) -> pd.DataFrame:
         """One row per content (index sha256): every fact, and `complete`: no measurement is missing or out of date.
@@ -201,7 +220,6 @@ def _facts_table(tasks: tuple[str, ...], results: list[Measured]) -> pa.Table:
 def _seen_table(results: list[Measured]) -> pa.Table:
     import pyarrow as pa
 
-    settled_before = time.time_ns() - RACY_NS
     return pa.table(
         {
             "path": pa.array([result.path for result in results], pa.string()),
@@ -209,7 +227,7 @@ def _seen_table(results: list[Measured]) -> pa.Table:
             "mtime_ns": pa.array([result.mtime_ns for result in results], pa.int64()),
             "inode": pa.array([result.inode for result in results], pa.uint64()),
             "sha256": pa.array([result.sha256 for result in results], pa.string()),
-            "settled": pa.array([result.mtime_ns < settled_before for result in results], pa.bool_()),
+            "settled": pa.array([result.settled for result in results], pa.bool_()),
         }
     )
 

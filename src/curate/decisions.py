@@ -22,6 +22,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from curate.errors import StoreError
 from curate.files import explained
 from curate.settings import Settings
 from curate.stages.judge import checks_with_action, names_where
@@ -58,7 +59,7 @@ def new_decision(path: str, sha256: str, answer: Answer, reviewer: str, label: s
 def append(log: Path, decisions: Sequence[Decision]) -> None:
     """Add decisions to the log; on return they are on the disk."""
     names = [column.name for column in fields(Decision)]
-    with explained(log), _open(log) as connection:
+    with _explained(log), _open(log) as connection:
         connection.executemany(
             f"INSERT INTO decisions ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})",  # noqa: S608  our own names
             [astuple(decision) for decision in decisions],
@@ -69,9 +70,36 @@ def read_log(log: Path) -> list[Decision]:
     """Every decision ever made, oldest first; [] if there is no log."""
     if not log.exists():
         return []
-    with _open(log) as connection:
-        names = ", ".join(column.name for column in fields(Decision))
+    with _explained(log):
+        try:
+            return _read_log(log, "mode=ro")
+        except sqlite3.OperationalError:  # write-ahead logging takes files beside it, which a read-only disk refuses
+            return _read_log(log, "immutable=1")
+
+
+def _read_log(log: Path, access: str) -> list[Decision]:
+    names = ", ".join(column.name for column in fields(Decision))
+    with closing(sqlite3.connect(f"{log.absolute().as_uri()}?{access}", uri=True, timeout=30)) as connection:
+        if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'decisions'").fetchone():
+            return []  # whoever made the file was killed before it held anything
         return [Decision(*row) for row in connection.execute(f"SELECT {names} FROM decisions ORDER BY seq")]  # noqa: S608
+
+
+@contextmanager
+def _explained(log: Path) -> Iterator[None]:
+    """Turn what SQLite and the operating system say into a message for people."""
+    try:
+        with explained(log):
+            yield
+    except sqlite3.OperationalError as error:  # a full or read-only disk
+        raise StoreError(
+            f"The decisions in {str(log)!r} can't be read or written: {error}.",
+            "Free some space, or see who may write there; then run the same command again.",
+        ) from error
+    except sqlite3.DatabaseError as error:
+        raise StoreError(
+            f"The decisions in {str(log)!r} are damaged: {error}.", "Restore that file from a backup."
+        ) from error
 
 
 @contextmanager
@@ -82,8 +110,8 @@ def _open(log: Path) -> Iterator[sqlite3.Connection]:
         connection.execute("PRAGMA synchronous = FULL")  # acknowledged means on the disk
         connection.execute(
             "CREATE TABLE IF NOT EXISTS decisions (seq INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL,"
-            " decided_at TEXT NOT NULL, reviewer TEXT NOT NULL, path TEXT NOT NULL, sha256 TEXT NOT NULL, answer TEXT NOT NULL,"
-            " label TEXT NOT NULL, note TEXT NOT NULL)"
+            " decided_at TEXT NOT NULL, reviewer TEXT NOT NULL, path TEXT NOT NULL, sha256 TEXT NOT NULL,"
+            " answer TEXT NOT NULL, label TEXT NOT NULL, note TEXT NOT NULL)"
         )
         with connection:
             yield connection
@@ -107,7 +135,7 @@ def decide(table: pd.DataFrame, settings: Settings, log: Sequence[Decision] = ()
     reviewed: what a person said ("keep", "relabel", "drop"; NA if nobody did). Decisions on a content that the
     file no longer has are stale and don't count.
     """
-    table = _with_reviews(table, log)
+    table = with_reviews(table, log)
     dropping = checks_with_action(settings, "drop")
     reasons = names_where(table, dropping)
     reviewer = table["reviewed_by"].where(table["reviewed"].notna())
@@ -126,7 +154,8 @@ def stale_decisions(table: pd.DataFrame, log: Sequence[Decision]) -> list[Decisi
     return [one for one in standing_decisions(log).values() if content.get(one.path) != one.sha256]
 
 
-def _with_reviews(table: pd.DataFrame, log: Sequence[Decision]) -> pd.DataFrame:
+def with_reviews(table: pd.DataFrame, log: Sequence[Decision]) -> pd.DataFrame:
+    """The table with reviewed, reviewed_label and reviewed_by: the standing decisions on the very bytes of each row."""
     import pandas as pd
 
     standing = standing_decisions(log)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -21,6 +22,10 @@ DECODE = "decode@1"  # the task that writes DECODED_COLUMNS; a new number re-rea
 DECODED_COLUMNS = ("format", "width", "height", "mode", "decoder", "read_error", "read_detail")
 # The store must not remember what may be different the next time.
 TRANSIENT: frozenset[str] = frozenset({"permission", "missing", "io_error"})
+
+# A file written less than this long before it was read may be written again within the same time stamp: those of
+# FAT are two seconds apart.
+RACY_NS = 2_000_000_000
 
 CHUNK_ITEMS = 64  # small enough that a kill loses under a second of work, large enough to hide the hand-over
 CHUNKS_PER_WORKER = 8  # so that the last chunks end together
@@ -42,6 +47,7 @@ class Measured:
     """What came of one request.
 
     tasks: the measurements that were wanted. opened: whether it was decoded, or tried to.
+    settled: whether size and time will tell if the file changes after this.
     facts: one value per column of the tasks done, if opened.
     failures: task -> error, for measurements that raised; they are neither cached nor hidden.
     """
@@ -52,6 +58,7 @@ class Measured:
     size_bytes: int = 0
     mtime_ns: int = 0
     inode: int = 0
+    settled: bool = False
     read_error: ReadError | None = None
     opened: bool = False
     facts: dict[str, FactValue] = field(default_factory=dict)
@@ -133,6 +140,7 @@ def _run_check(task: str, measure: Callable[[DecodedImage], object], image: Deco
 
 def _read_and_hash(request: Request) -> tuple[Measured, bytes]:
     result = Measured(request.path, request.tasks)
+    begun_ns = time.time_ns()
     try:
         data, status = _read(request.file)
     except UnreadableImage as error:
@@ -142,6 +150,7 @@ def _read_and_hash(request: Request) -> tuple[Measured, bytes]:
     result.size_bytes = len(data)
     result.mtime_ns = status.st_mtime_ns
     result.inode = status.st_ino
+    result.settled = status.st_mtime_ns < begun_ns - RACY_NS
     return result, data
 
 

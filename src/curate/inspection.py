@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from curate import versions
 from curate.cache import DECODED, Cache
 from curate.checks import Column, all_checks, find_check
-from curate.decisions import Answer, Decision, append, new_decision, read_log
-from curate.errors import SourceError
+from curate.decisions import Answer, Decision, append, new_decision, read_log, with_reviews
+from curate.errors import SourceError, StoreError
 from curate.objects import digest_of, object_path, source_path
 from curate.paths import to_text
 from curate.progress import Progress, silent
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 class Status:
     """How a folder stands against its newest version.
 
-    new, changed, gone: paths, told by size and time alone; no file is opened. decisions: made by people since.
+    new, changed, gone: paths, told by size and time alone; no file is opened. decisions: pictures on which people
+    have decided otherwise since.
     """
 
     project: Project
@@ -53,15 +54,22 @@ def status(folder: str | Path, *, store: str | Path | None = None) -> Status:
     version = versions.find_version(project.versions, None)
     rows = versions.read_decisions(project.versions, version)
     found = scan_folder(project.folder).table()
-    seen = Cache(project.cache).known_files().rename(columns={"sha256": "seen_sha256"})
+    seen = Cache(project.cache).last_read().rename(columns={"sha256": "seen_sha256"})
     seen = seen.astype({name: found[name].dtype for name in ("path", "size_bytes", "mtime_ns", "inode")})
     now = found.merge(seen, on=["path", "size_bytes", "mtime_ns", "inode"], how="left")
     now = now.merge(rows[["path", "sha256"]], on="path", how="left", indicator=True)
     new = now.loc[now["_merge"] == "left_only", "path"]
     differs = (now["_merge"] == "both") & now["sha256"].notna() & (now["seen_sha256"] != now["sha256"])
     gone = rows.loc[~rows["path"].isin(found["path"]) & rows["sha256"].notna(), "path"]
-    since = [one for one in read_log(project.review_log) if one.decided_at > version.created_at]
-    return Status(project, version, list(new), list(now.loc[differs, "path"]), list(gone), len(since))
+    decisions = _undecided(rows, read_log(project.review_log))
+    return Status(project, version, list(new), list(now.loc[differs, "path"]), list(gone), decisions)
+
+
+def _undecided(rows: pd.DataFrame, log: Sequence[Decision]) -> int:
+    """How many rows have other decisions in the log than in the version."""
+    names = ["reviewed", "reviewed_label", "reviewed_by"]
+    differ = with_reviews(rows, log)[names].fillna("") != rows[names].astype("str").fillna("")
+    return int(differ.any(axis=1).sum())
 
 
 @dataclass(frozen=True)
@@ -97,7 +105,12 @@ def verify(
     project.require_store()
     damaged = versions.damaged_files(project.versions)
     found = versions.find_version(project.versions, version)
-    kept = versions.read_decisions(project.versions, found).query("keep")
+    try:
+        kept = versions.read_decisions(project.versions, found).query("keep")
+    except StoreError:
+        if damaged:
+            return Verification(found, 0, [], [], [], damaged)
+        raise
     changed: list[str] = []
     missing: list[str] = []
     saved: list[str] = []
@@ -148,7 +161,7 @@ def why(folder: str | Path, path: str | Path, version: str | None = None, *, sto
     table = versions.read_table(project.versions, found)
     name = _path_in(table, project, str(path))
     row = table[table["path"] == name].iloc[0]
-    values = {str(key): value for key, value in row.items() if value == value and value is not None}
+    values = {str(key): value for key, value in row[row.notna()].items()}
     return Story(
         found, values, explain(values, found.settings), _copies(table, values), _history(project, found, name),
         [one for one in read_log(project.review_log) if one.path == name],
@@ -160,11 +173,10 @@ def explain(row: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, tu
     reasons = {}
     for name in filter(None, str(row.get("flags", "")).split(";")):
         check, chosen = all_checks().get(name), settings["checks"].get(name, {})
-        sentence = (
-            check.because.format(settings=SimpleNamespace(**chosen), **row)
-            if check
-            else "(this check is not installed)"
-        )
+        try:
+            sentence = check.because.format(settings=SimpleNamespace(**chosen), **row) if check else "not installed now"
+        except (KeyError, AttributeError):  # an old version, of before the check had that column or setting
+            sentence = check.summary if check else ""
         reasons[name] = (chosen.get("action", ""), sentence)
     return reasons
 
@@ -253,7 +265,10 @@ def record_decisions(
     by: str | None = None,
     store: str | Path | None = None,
 ) -> list[Decision]:
-    """Add a person's word on some pictures of the newest version to the log. Raises SourceError for unknown paths."""
+    """Add a person's word on some pictures of the newest version to the log.
+
+    Raises SourceError for unknown paths, and for files that could not be read: nobody has seen what is in them.
+    """
     project = Project.at(folder, store)
     project.require_store()
     newest = versions.find_version(project.versions, None)
@@ -261,6 +276,19 @@ def record_decisions(
     content = dict(zip(rows["path"], rows["sha256"], strict=True))
     names = [_path_in(rows, project, path) for path in paths]
     reviewer = by or versions.author()
-    made = [new_decision(name, str(content[name]), answer, reviewer, label, note) for name in names]
+    _require_decidable(rows.set_index("path").loc[names, "sha256"], reviewer, answer, label)
+    made = [new_decision(name, content[name], answer, reviewer, label, note) for name in names]
     append(project.review_log, made)
     return made
+
+
+def _require_decidable(content: pd.Series[str], reviewer: str, answer: Answer, label: str) -> None:
+    if content.isna().any():
+        raise SourceError(
+            f"{content.index[content.isna()][0]!r} could not be read, so there is nothing to decide about it.",
+            "Make it readable, then run: curate clean",
+        )
+    if ";" in reviewer or reviewer in all_checks():
+        raise SourceError(f"{reviewer!r} can't be the name of a reviewer: it reads like a check in `reasons`.")
+    if answer == "relabel" and not label.strip():
+        raise SourceError("A picture can't be relabelled to nothing.", "Give the right label, or drop the picture.")

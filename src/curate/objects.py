@@ -33,6 +33,7 @@ def place(source: Path, target: Path, methods: Sequence[Method]) -> Method | Non
 
     Raises OSError for what is no matter of method: a missing source, a full disk.
     """
+    source = source.resolve()  # a hard link to a symbolic link would be one more symbolic link
     ways: dict[Method, Callable[[Path, Path], object]] = {
         "reflink": _reflink,
         "hard link": os.link,
@@ -94,7 +95,7 @@ def _store_object(source: Path, target: Path, sha256: str, methods: tuple[Method
             if digest_of(temporary) == sha256:
                 sync(temporary)
                 temporary.replace(target)
-        except FileNotFoundError:
+        except (FileNotFoundError, PermissionError):
             return True
         finally:
             temporary.unlink(missing_ok=True)

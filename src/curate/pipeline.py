@@ -68,8 +68,7 @@ def clean(
     project = Project.at(folder, store, config)
     settings = load_settings(project.config, dict(changes or {}))
     scan = scan_folder(project.folder)
-    if not scan.rows:
-        raise SourceError(f"There is no file in {str(project.folder)!r}.", "Give a folder that contains images.")
+    _require_files(scan, project)
     with project.writing("curate clean"):
         table, effort = measure(
             add_labels(scan.table(), settings.scan.labels),
@@ -94,6 +93,12 @@ def clean(
             version,
             made is not None,
         )
+
+
+def _require_files(scan: Scan, project: Project) -> None:
+    if not scan.rows:
+        first = next((f" {path!r} was skipped: {why}." for path, why in scan.skipped.items()), "")
+        raise SourceError(f"There is no file in {str(project.folder)!r}.{first}", "Give a folder that contains images.")
 
 
 def _freeze(project: Project, table: pd.DataFrame, settings: Settings, counts: dict[str, Any]) -> Version | None:

@@ -7,47 +7,53 @@ import os
 import platform
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from curate.errors import SourceError, StoreError, StoreLocked
-from curate.files import explained, write_json
+from curate.files import explained, remove_temporary, write_json
 
 STORE_FORMAT = 1
 STORE_SUFFIX = ".curate"
+# The workers of a run that was killed hold its lock until they notice, some hundredths of a second.
+LOCK_WAIT_S = 2.0
 
 
 @dataclass(frozen=True)
 class Project:
-    """A folder of images, and the store beside it that holds everything `curate` knows of it."""
+    """A folder of images, and the store beside it that holds everything `curate` knows of it.
+
+    config: the settings file; None where there is none, so that all defaults hold.
+    """
 
     folder: Path
     store: Path
-    config: Path
+    config: Path | None
 
     @classmethod
     def at(cls, folder: str | Path, store: str | Path | None = None, config: str | Path | None = None) -> Project:
         """The project of a folder. The store is `FOLDER.curate` beside it unless given.
 
-        Raises SourceError when the folder is itself a store, SettingsError never: settings are read later.
+        Raises SourceError when the folder is itself a store or has the store inside; settings are read later.
         """
         source = Path(os.path.abspath(folder))
         beside = source.parent / f"{source.name or 'root'}{STORE_SUFFIX}"
         chosen = Path(os.path.abspath(store)) if store else beside
-        if (source / "store.json").exists() and source.name.endswith(STORE_SUFFIX):
-            original = source.name.removesuffix(STORE_SUFFIX)
+        if _is_store(source):
+            original = source.with_name(source.name.removesuffix(STORE_SUFFIX))
             raise SourceError(
                 f"{str(folder)!r} is a store of curate, not a folder of images.",
-                f"Try: {source.parent / original}",
+                f"Try: {original}" if original != source else "Give the folder that it was made for.",
             )
-        if chosen == source or source in chosen.parents:
+        if Path(os.path.realpath(chosen)).is_relative_to(os.path.realpath(source)):
             raise SourceError(
                 f"The store {str(chosen)!r} lies inside the image folder, which curate never changes.",
                 "Give another place: --store PATH.",
             )
-        return cls(source, chosen, Path(config) if config else chosen / "curate.toml")
+        usual = chosen / "curate.toml"
+        return cls(source, chosen, Path(config) if config else usual if os.path.exists(usual) else None)
 
     @property
     def has_default_store(self) -> bool:
@@ -86,7 +92,7 @@ class Project:
             self.store.mkdir(parents=True, exist_ok=True)
         self._check_format()
         holder = self.store / "lock.json"
-        lock = FileLock(self.store / "lock", timeout=0)
+        lock = FileLock(self.store / "lock", timeout=LOCK_WAIT_S)
         try:
             with explained(self.store):
                 lock.acquire()
@@ -96,14 +102,17 @@ class Project:
             started = datetime.now(UTC).isoformat(timespec="seconds")
             write_json(holder, {"pid": os.getpid(), "host": platform.node(), "command": command, "since": started})
             self._write_format()
+            for folder in (self.cache, self.versions, self.versions / "tags"):
+                remove_temporary(folder)
             yield
         finally:
-            holder.unlink(missing_ok=True)
+            with suppress(OSError):  # it only says who holds the lock
+                holder.unlink(missing_ok=True)
             lock.release()
 
     def require_store(self) -> None:
         """Raises StoreError when nothing has been curated here yet."""
-        if not (self.store / "store.json").exists():
+        if not os.path.exists(self.store / "store.json"):
             raise StoreError(
                 f"{str(self.folder)!r} has not been curated yet (no store at {str(self.store)!r}).",
                 f"Run: curate clean {self.folder}",
@@ -111,12 +120,19 @@ class Project:
         self._check_format()
 
     def _check_format(self) -> None:
+        file = self.store / "store.json"
         try:
-            written = json.loads((self.store / "store.json").read_text())["format"]
+            written = int(json.loads(file.read_text(encoding="utf-8"))["format"])
         except FileNotFoundError:
             return
-        except (ValueError, KeyError, OSError) as error:
-            raise StoreError(f"{str(self.store / 'store.json')!r} is damaged: {error}.") from error
+        except OSError as error:
+            raise StoreError(
+                f"The store {str(self.store)!r} can't be read: {error.strerror}.", "Put it elsewhere: --store PATH."
+            ) from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise StoreError(
+                f"{str(file)!r} is damaged: {error}.", "Delete that file; the next `curate clean` writes it anew."
+            ) from error
         if written > STORE_FORMAT:
             raise StoreError(
                 f"The store {str(self.store)!r} has format {written}; this curate knows formats up to {STORE_FORMAT}.",
@@ -128,12 +144,19 @@ class Project:
             write_json(self.store / "store.json", {"format": STORE_FORMAT, "folder": self.folder.name})
 
 
+def _is_store(folder: Path) -> bool:
+    try:
+        return "format" in json.loads((folder / "store.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, TypeError):
+        return False
+
+
 def _who_holds(holder: Path) -> str:
     try:
-        known = json.loads(holder.read_text())
-    except (OSError, ValueError):
+        known = json.loads(holder.read_text(encoding="utf-8"))
+        return (
+            f"`{known['command']}` (process {known['pid']} on {known['host']}, since {known['since']}) "
+            f"is writing to {str(holder.parent)!r}."
+        )
+    except (OSError, ValueError, KeyError, TypeError):
         return f"Another process is writing to {str(holder.parent)!r}."
-    return (
-        f"`{known['command']}` (process {known['pid']} on {known['host']}, since {known['since']}) "
-        f"is writing to {str(holder.parent)!r}."
-    )

@@ -76,11 +76,11 @@ class Settings(BaseModel):
 def load_settings(file: Path | None, changes: dict[str, Any] | None = None) -> Settings:
     """The settings of a TOML file, with the changes of the command line on top.
 
-    file: None or a path that does not exist means all defaults. changes: dotted key -> value, for example
+    file: None means all defaults. changes: dotted key -> value, for example
     {"checks.blurry.action": "drop"}.
     Raises SettingsError that names the key, what was expected, and the nearest key there is.
     """
-    values = _read_toml(file) if file is not None and file.exists() else {}
+    values = _read_toml(file) if file is not None else {}
     for key, value in (changes or {}).items():
         _set(values, key.split("."), value)
     model = settings_model()
@@ -131,13 +131,13 @@ def as_dict(settings: Settings) -> dict[str, Any]:
 
 def _read_toml(file: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
+        return tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(
             f"{str(file)!r} is not valid TOML: {error}.", "Correct that line; see docs/settings.md."
         ) from error
     except OSError as error:
-        raise SettingsError(f"{str(file)!r} can't be read: {error.strerror}.") from error
+        raise SettingsError(f"The settings file {str(file)!r} can't be read: {error.strerror}.") from error
 
 
 def _set(values: dict[str, Any], keys: list[str], value: Any) -> None:

@@ -72,12 +72,19 @@ class Version:
 def read_versions(folder: Path) -> list[Version]:
     """All versions, oldest first. Raises StoreError when a commit file is damaged."""
     versions = []
-    for path in sorted(folder.glob("[0-9]*.json")):
+    for path in folder.glob("[0-9]*.json"):
         try:
             versions.append(Version(**json.loads(path.read_text(encoding="utf-8"))))
-        except (ValueError, TypeError) as error:
-            raise StoreError(f"The version file {str(path)!r} is damaged: {error}.", "Run: curate verify") from error
-    return versions
+        except (OSError, ValueError, TypeError) as error:
+            raise _damaged(path, error) from error
+    return sorted(versions, key=lambda one: one.number)
+
+
+def _damaged(path: Path, error: Exception) -> StoreError:
+    return StoreError(
+        f"The version file {str(path)!r} is damaged or missing: {error}.",
+        f"Restore it from a backup; or move {path.parent} away, and the next `curate clean` starts a new history.",
+    )
 
 
 def head(folder: Path) -> Version | None:
@@ -115,7 +122,7 @@ def read_decisions(folder: Path, version: Version) -> pd.DataFrame:
     versions = {one.number: one for one in read_versions(folder)}
     chain = []
     number = version.number
-    while not (step := versions[number]).decisions.endswith("snapshot.parquet"):
+    while not (step := _version_of(versions, number, folder)).decisions.endswith("snapshot.parquet"):
         chain.append(step)
         number -= 1
     rows = _read_parquet(folder / step.decisions)
@@ -124,6 +131,12 @@ def read_decisions(folder: Path, version: Version) -> pd.DataFrame:
         kept = rows[~rows["path"].isin(delta["path"])]
         rows = pd.concat([kept, delta[~delta["removed"]].drop(columns="removed")])
     return rows.sort_values("path", ignore_index=True)
+
+
+def _version_of(versions: dict[int, Version], number: int, folder: Path) -> Version:
+    if number not in versions:
+        raise _damaged(folder / f"{number:04d}.json", FileNotFoundError("no such file"))
+    return versions[number]
 
 
 def read_facts(folder: Path, version: Version) -> pd.DataFrame:
@@ -184,7 +197,7 @@ def commit(
     version = Version(
         number=number,
         id=version_id(table, {}),
-        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        created_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
         author=author(),
         command=command,
         curate=installed_version("curate"),
@@ -208,8 +221,16 @@ def author() -> str:
 
 
 def read_tags(folder: Path) -> dict[str, int]:
-    """Tag -> version number, in alphabetical order."""
-    return {path.stem: json.loads(path.read_text())["version"] for path in sorted((folder / "tags").glob("*.json"))}
+    """Tag -> version number, in alphabetical order. Raises StoreError when one is damaged."""
+    tags = {}
+    for path in sorted((folder / "tags").glob("*.json")):
+        try:
+            tags[path.stem] = int(json.loads(path.read_text(encoding="utf-8"))["version"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise StoreError(
+                f"The tag file {str(path)!r} is damaged: {error}.", "Delete it, and tag the version again."
+            ) from error
+    return tags
 
 
 def set_tag(folder: Path, name: str, version: Version) -> None:
@@ -310,10 +331,8 @@ def _read_parquet(path: Path) -> pd.DataFrame:
 
     try:
         rows: pd.DataFrame = pd.read_parquet(path, partitioning=None)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise StoreError(
-            f"The version file {str(path)!r} is damaged or missing: {error}.", "Run: curate verify"
-        ) from error
+    except (OSError, pa.ArrowException) as error:
+        raise _damaged(path, error) from error
     return rows
 
 

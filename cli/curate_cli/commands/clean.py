@@ -77,7 +77,10 @@ def command(
         dry_run=dry_run,
         progress=bar,
     )
-    (_print_json if as_json else _print)(result)
+    if as_json:
+        _print_json(result)
+    else:
+        _print(result, dry_run)
     exceeded = limit is not None and result.counts["dropped"] > limit * result.counts["images"]
     if exceeded and not as_json:
         click.echo(f"\nMore than {fail_on} of the images were dropped (--fail-on).", err=True)
@@ -126,7 +129,7 @@ def _print_json(result: Cleaned) -> None:
     )
 
 
-def _print(result: Cleaned) -> None:
+def _print(result: Cleaned, dry_run: bool) -> None:
     from curate_cli.output import home, name_some
 
     counts = result.counts
@@ -141,7 +144,7 @@ def _print(result: Cleaned) -> None:
         click.echo("\n" + line)
     for error, paths in result.effort.failures.items():
         click.echo(f"\nA check failed on {len(paths):,} images: {error}\n  {name_some(paths)}", err=True)
-    _print_what_next(result)
+    _print_what_next(result, dry_run)
 
 
 def _print_checks(result: Cleaned) -> None:
@@ -194,21 +197,19 @@ def _remarks(result: Cleaned) -> list[str]:
     return remarks
 
 
-def _print_what_next(result: Cleaned) -> None:
-    from curate_cli.output import home
+def _print_what_next(result: Cleaned, dry_run: bool) -> None:
+    from curate_cli.output import command_line
 
-    folder = home(result.project.folder)
-    if result.version is None:
-        click.echo("\nDry run: no version was made.")
+    if dry_run or result.version is None:
+        click.echo(f"\nDry run: no version was made; {result.effort.opened:,} images opened.")
         return
     opened = f"{result.effort.opened:,} images opened"
     state = f"{result.version.name} ({result.version.id[:12]})"
     click.echo(f"\nFrozen as {state}; {opened}." if result.is_new else f"\nNothing changed since {state}; {opened}.")
-    store = "" if result.project.has_default_store else f" --store {home(result.project.store)}"
     click.echo("Next")
     for purpose, line in (
-        ("see what was found", f"curate report {folder}{store}"),
-        ("one image's story", f"curate why {folder}{store} PATH"),
-        ("hand it to training", f"curate export {folder} OUT{store}"),
+        ("see what was found", command_line("report", result.project)),
+        ("one image's story", command_line("why", result.project, "PATH")),
+        ("hand it to training", command_line("export", result.project, "OUT")),
     ):
-        click.echo(f"  {purpose:20}{line}")  # never cut: people copy these
+        click.echo(f"  {purpose:20}{line}")

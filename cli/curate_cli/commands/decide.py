@@ -43,9 +43,11 @@ def command(
       curate decide ./images cats/IMG_9.jpg --label dogs
     """
     from curate.inspection import record_decisions
-    from curate_cli.output import home
+    from curate.project import Project
+    from curate_cli.output import command_line
 
     if (answer is None) == (label is None):
         raise click.UsageError("Give exactly one of --keep, --drop, --undo and --label.")
     made = record_decisions(folder, paths, answer or "relabel", label=label or "", note=note, by=by, store=store)
-    click.echo(f"{len(made):,} decisions recorded. They take effect with: curate clean {home(folder)}")
+    again = command_line("clean", Project.at(folder, store))
+    click.echo(f"{len(made):,} decisions recorded. They take effect with: {again}")

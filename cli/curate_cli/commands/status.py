@@ -21,7 +21,7 @@ def command(folder: Path, store: Path | None, as_json: bool) -> None:
       curate status ./images
     """
     from curate.inspection import status
-    from curate_cli.output import home, name_some, print_json
+    from curate_cli.output import command_line, home, name_some, print_json
 
     found = status(folder, store=store)
     if as_json:
@@ -41,4 +41,4 @@ def command(folder: Path, store: Path | None, as_json: bool) -> None:
             click.echo(f"  {len(paths):,} {title}: {name_some(paths)}")
     if found.decisions:
         click.echo(f"  {found.decisions:,} decisions since")
-    click.echo("Up to date." if found.up_to_date else f"Next: curate clean {home(found.project.folder)}")
+    click.echo("Up to date." if found.up_to_date else f"Next: {command_line('clean', found.project)}")

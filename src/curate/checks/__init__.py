@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from curate.errors import SettingsError
 from curate.imaging import DecodedImage
+from curate.progress import Advance
 
 if TYPE_CHECKING:
     import pandas as pd  # half a second of start-up that the workers, who only measure, need not pay
@@ -62,6 +63,10 @@ class Check:
     judge: table, settings -> DataFrame with the table's index: first a boolean column named like the check
         (True = flagged, never NA), then the columns of `findings`. The table has the scan's columns, every fact
         and the columns of the checks named in `after`. Rows that could not be read have NA facts.
+    relate: facts of all contents (index sha256) -> what holds between pictures, one row per relation, with any
+        columns. For what is too slow to judge anew each time; without settings. It also gets its own last answer,
+        to build on: the outcome must be the same without it. `judge` then takes the relations as third argument
+        (None = compute them).
     because: why a row was flagged, as a format string over the row's columns and `settings`.
     """
 
@@ -69,11 +74,12 @@ class Check:
     summary: str
     version: int
     settings: type[CheckSettings]
-    judge: Callable[[pd.DataFrame, Any], pd.DataFrame]
+    judge: Callable[..., pd.DataFrame]
     because: str
     facts: tuple[Column, ...] = ()
     findings: tuple[Column, ...] = ()
     measure: Callable[[DecodedImage], Mapping[str, FactValue]] = always_na
+    relate: Callable[[pd.DataFrame, pd.DataFrame | None, Advance], pd.DataFrame] | None = None
     after: tuple[str, ...] = field(default=())
 
     @property

@@ -32,8 +32,8 @@ class Settings(CheckSettings):
         0.015,
         ge=0,
         le=1,
-        description="Flag when the chroma is not above this. Origin: of 6,700 ordinary pictures 255 measure 0, one 0.012"
-        " and all others 0.019 or more; four levels leave room for the rounding of colour conversions.",
+        description="Flag when the chroma is not above this. Origin: of 6,700 ordinary pictures 255 measure 0, one"
+        " 0.012 and all others 0.019 or more; four levels leave room for the rounding of colour conversions.",
         json_schema_extra={"fact": "chroma"},
     )
 

@@ -8,12 +8,12 @@ one. Found are re-saves, other sizes and proportions, all mirrorings and quarter
 squares from the middle, thin borders, captions and logos, changes of brightness, contrast and colour, and two of these
 at once. Each member was compared with the kept picture; groups are never chained. Copies that carry different labels
 are not flagged but left to `label_conflict`.
-When it is wrong: on studio and catalogue pictures of the same model of a thing, on portraits of one person before
-one wall, frames of a film and bracketed exposures from a tripod: nearly equal, though not one photograph. It misses
-rotation by other angles and crops of more than a third; blank pictures are never compared. An enlarged copy has more
-pixels than its original and is kept in its place. Hence review, not drop.
+When it is wrong: on studio and catalogue pictures of the same model of a thing, on portraits of one person before one
+wall, frames of a film and bracketed exposures from a tripod: nearly equal, though not one photograph. It misses
+rotation by two degrees and more, negatives, and crops of more than a third; blank pictures are never compared. A copy
+that was enlarged or sharpened by a program passes for the better one and is kept. Hence review, not drop.
 Source: our own; see `curate.matching`. Kinds of edits and precision are measured by
-`benchmarks/quality_duplicates.py`, beside perceptual hashes, which find fewer than half of them.
+`benchmarks/quality_duplicates.py`, beside CleanVision's perceptual hash, which finds one in three.
 """
 
 from __future__ import annotations
@@ -40,7 +40,9 @@ class Settings(CheckSettings):
         0.82,
         ge=0,
         le=1,
-        description="Flag copies at least this similar to the kept picture, 0..1. Origin: MEASURED.",
+        description="Flag copies at least this similar to the kept picture, 0..1. "
+        "Origin: of 5,400 edited copies of 120 photographs (45 kinds of edits) 98 % are above it; of the pairs of two "
+        "photographs among 650 none is. Below about 0.82 different models of a motorbike in one studio pass for one.",
         json_schema_extra={"fact": "near_similarity"},
     )
 

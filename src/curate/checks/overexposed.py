@@ -63,11 +63,11 @@ def measure(image: DecodedImage) -> Mapping[str, FactValue]:
     white = channels.min(axis=0) >= WHITE
     burnt = (channels.max(axis=0) >= FULL) & ~white & (on_grid(image.luma) >= LIGHT)
     shadows = percentile(image.luma_histogram, 0.05)
-    white_share = float(white.mean())
     return {
-        "overexposure": overexposure(white_share, backdrop(white), float(burnt.mean()), shadows),
+        "overexposure": overexposure(share(white), backdrop(white), share(burnt), shadows),
         "luma_p05": shadows,
-        "clipped_highlights": white_share,
+        "clipped_highlights": share(white),
+        "clipped_colours": share(burnt),
     }
 
 
@@ -79,7 +79,11 @@ def backdrop(white: NDArray[np.bool_]) -> float:
 
 
 def _white_edge(white: NDArray[np.bool_]) -> float:
-    return float(np.concatenate([white[0], white[-1], white[:, 0], white[:, -1]]).mean())
+    return share(np.concatenate([white[0], white[-1], white[:, 0], white[:, -1]]))
+
+
+def share(mask: NDArray[np.bool_]) -> float:
+    return np.count_nonzero(mask) / mask.size  # a tenth of the time of mask.mean()
 
 
 def overexposure(white: float, backdrop: float, burnt: float, shadows: int) -> float:
@@ -103,9 +107,9 @@ CHECK = Check(
     measure=measure,
     judge=judge,
     because=(
-        "it is too bright: {clipped_highlights:.0%} of it is pure white, and its darkest twentieth reaches up to"
-        " {luma_p05} on a scale from 0 (black) to 255 (white); overexposure {overexposure:.2f} (too bright above"
-        " {settings.max_overexposure:g})"
+        "it is too bright: {clipped_highlights:.0%} of it is pure white, {clipped_colours:.0%} light with burnt-out"
+        " colour, and its darkest twentieth reaches up to {luma_p05} on a scale from 0 (black) to 255 (white);"
+        " overexposure {overexposure:.2f} (too bright above {settings.max_overexposure:g})"
     ),
     facts=(
         Column("overexposure", "float32", "glare and burnt-out colours, 0 to 1; high is too bright", 0, 1),
@@ -113,5 +117,6 @@ CHECK = Check(
         Column(
             "clipped_highlights", "float32", "share of pixels that are pure white, backdrops included, 0 to 1", 0, 1
         ),
+        Column("clipped_colours", "float32", "share of light pixels with some but not all channels full, 0 to 1", 0, 1),
     ),
 )

@@ -1,10 +1,10 @@
 """Photographs that got too little light.
 
-What it measures: `underexposure`, 0 to 1, the larger of two shares. (1) How much of the picture is dark: of the
+What it measures: `underexposure`, 0 to 1, the larger of two. (1) How much of the picture is dark: of the
 pixels that are not plain black, the share with no colour channel above 64, those up to 128 counting partly. A
 black backdrop, frame or letterbox bar is left out, since it says nothing about the light that fell on the rest, and
 the brightest channel decides, since a deep red or blue is dark in grey but well exposed. (2) How much of the
-sensor's range is unused: how far the brightest hundredth stays below white, in linear light; 0.76 is two stops.
+sensor's range is unused: by how many stops the brightest hundredth stays below white; three stops are 0.8.
 Why it matters: what a camera records in its lowest tones is mostly noise, and brightening shows the noise, not the
 object; a model learns "dark" where it should learn the thing.
 What it flags: pictures about 2.7 stops or more below a good exposure, also when a lamp or a window in them is bright.
@@ -41,6 +41,9 @@ LEAST_LIT = 0.02  # if less of the picture is above black, nothing but the black
 # its middle tones. The ramp between keeps the score from jumping where a large even area lies near one of them.
 DARKNESS = np.clip((128 - np.arange(256)) / (128 - 64), 0, 1)
 GAMMA = 2.2
+
+# Three stops below white measure 0.8, so that a grey wall as cameras meter it, which is 2.4 below white, measures 0.65.
+UNUSED_PER_STOP = 0.8 / 3
 
 NOISE = 0.02  # scores of one class that differ less are equal; keeps the spread of a uniform class above 0
 SIGMAS_PER_MAD = 1.4826  # standard deviation / median absolute deviation of a normal distribution
@@ -122,8 +125,9 @@ def darkness(brightest_channel: NDArray[np.int64]) -> float:
 
 
 def unused_range(brightest_channel: NDArray[np.int64]) -> float:
-    """The share of linear light between the brightest hundredth and white."""
-    return float(1 - (percentile(brightest_channel, 0.99) / 255) ** GAMMA)
+    """By how many stops the brightest hundredth stays below white, in units of 3.75 stops, at most 1."""
+    stops = GAMMA * np.log2(255 / max(1, percentile(brightest_channel, 0.99)))
+    return float(min(1.0, UNUSED_PER_STOP * stops))
 
 
 def judge(table: pd.DataFrame, settings: Settings) -> pd.DataFrame:
@@ -163,7 +167,7 @@ CHECK = Check(
         " {settings.max_underexposure:g})"
     ),
     facts=(
-        Column("underexposure", "float32", "share of dark tones or of unused range, 0 to 1; high is too dark", 0, 1),
+        Column("underexposure", "float32", "dark tones or unused range, 0 to 1; high is too dark", 0, 1),
         Column("luma_p50", "int64", "median luma, 0 black to 255 white", 0, 255),
         Column("luma_p99", "int64", "luma that 99 % of the pixels do not exceed, 0 black to 255 white", 0, 255),
         Column("clipped_shadows", "float32", "share of pixels that are black (luma 0 to 2), 0 to 1", 0, 1),

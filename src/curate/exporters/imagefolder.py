@@ -14,15 +14,16 @@ import re
 import shutil
 from collections import Counter
 from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from curate import versions
 from curate.errors import SourceError, StoreError
 from curate.files import explained, sync
-from curate.pipeline import in_order
 from curate.objects import Method, find_bytes, place
 from curate.paths import to_file_name
+from curate.pipeline import in_order
 from curate.progress import Progress, silent
 from curate.project import Project
 from curate.stages.labels import UNLABELED
@@ -97,12 +98,17 @@ def exported_paths(table: pd.DataFrame) -> pd.Series[str]:
             paths.append(None)
             continue
         name = posixpath.join(safe_name(final) if isinstance(final, str) else UNLABELED, _below_class(path, label))
-        if name.casefold() in taken:
-            stem, extension = posixpath.splitext(name)
-            name = f"{stem}-{sha256[:12]}{extension}"
-        taken.add(name.casefold())
-        paths.append(name)
+        paths.append(_untaken(name, sha256, taken))
     return pd.Series(paths, index=table.index, dtype="str")
+
+
+def _untaken(name: str, sha256: str, taken: set[str]) -> str:
+    """The name, or a variant that nobody has taken; `taken` gets it."""
+    stem, extension = posixpath.splitext(name)
+    marks = chain(["", f"-{sha256[:12]}"], (f"-{sha256[:12]}-{number}" for number in count(2)))
+    free = next(f"{stem}{mark}{extension}" for mark in marks if f"{stem}{mark}{extension}".casefold() not in taken)
+    taken.add(free.casefold())
+    return free
 
 
 def safe_name(label: str) -> str:
@@ -119,13 +125,17 @@ def _below_class(path: str, label: object) -> str:
 
 def _free_target(out: Path, project: Project) -> Path:
     target = Path(os.path.abspath(out))
-    if target == project.folder or project.folder in target.parents:
+    if Path(os.path.realpath(target)).is_relative_to(os.path.realpath(project.folder)):
         raise SourceError(
             f"{str(out)!r} lies inside the image folder, which curate never changes.", "Export elsewhere."
         )
-    if target.exists() and not (target.is_dir() and not any(target.iterdir())):
+    if os.path.lexists(target) and not _is_empty_folder(target):
         raise SourceError(f"{str(out)!r} exists already.", "Give a new name, or remove it first.")
     return target
+
+
+def _is_empty_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink() and not any(path.iterdir())
 
 
 def _write(project: Project, kept: pd.DataFrame, draft: Path, copy: bool, progress: Progress) -> Counter[Method]:

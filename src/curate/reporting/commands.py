@@ -36,7 +36,8 @@ class Commands:
         return self._line("table", self.folder, *self.options)
 
     def _line(self, *words: str) -> str:
-        return "curate " + " ".join(map(shlex.quote, words))
+        line = "curate " + " ".join(map(shlex.quote, words))
+        return line.encode("utf-8", "backslashreplace").decode()  # a folder's name may be no UTF-8; a page is
 
 
 def as_text(value: Any) -> str:

@@ -44,11 +44,15 @@ class Unreadable:
 
 @dataclass(frozen=True)
 class Setting:
-    """A setting in force. default: "" where it is the value. command: cleans again with a value to put in."""
+    """A setting in force. default: "" where it is the value. is_threshold: it cuts a measured fact.
+
+    command: cleans again with a value to put in.
+    """
 
     name: str
     value: str
     default: str
+    is_threshold: bool
     description: str
     command: str
 
@@ -76,6 +80,11 @@ class Finding:
     reasons: dict[str, int]
     in_groups: bool  # all its pictures have copies: they are shown side by side elsewhere too
 
+    @property
+    def telling_settings(self) -> list[Setting]:
+        """Thresholds and what differs from the default; all of them for a check without either."""
+        return [one for one in self.settings if one.is_threshold or one.default] or self.settings
+
 
 @dataclass(frozen=True)
 class Group:
@@ -93,6 +102,11 @@ class ClassCount:
     label: str
     kept: int
     dropped: int
+
+    @property
+    def images(self) -> int:
+        """All of them."""
+        return self.kept + self.dropped
 
 
 @dataclass(frozen=True)
@@ -140,7 +154,7 @@ class Page:
     @property
     def unlabelled(self) -> int:
         """Images without a label, dropped ones included."""
-        return sum(one.kept + one.dropped for one in self.classes if not one.label)
+        return sum(one.images for one in self.classes if not one.label)
 
     def shown(self) -> Iterator[Picture]:
         """Every picture that has a place on the page; some more than once."""

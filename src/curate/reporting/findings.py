@@ -13,7 +13,7 @@ from curate.inspection import explain
 from curate.reporting.commands import Commands
 from curate.reporting.contents import Card, Finding, Picture, Setting, Unreadable
 from curate.reporting.plots import flagged_side
-from curate.reporting.rows import action_of, as_dicts, is_flagged, names, numbers, picture, thresholds
+from curate.reporting.rows import action_of, as_dicts, has_name, is_flagged, numbers, picture, thresholds
 from curate.versions import Version
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def find(
         summary=check.summary if check else "this check is not installed",
         action=action_of(version, name),
         flagged=len(flagged),
-        dropped=int(names(flagged["reasons"], name).sum()),
+        dropped=int(has_name(flagged["reasons"], name).sum()),
         about=about(check) if check else {},
         settings=[one for one in settings if one.name != "action"],
         cards=[_card(row, images, version, name, commands) for row in as_dicts(viewable[:most])],
@@ -54,7 +54,9 @@ def find(
         ordered_by=ordered_by,
         unreadable=[_unreadable(row) for row in as_dicts(unreadable[:MAX_UNREADABLE])],
         reasons=dict(Counter(unreadable["read_error"]).most_common()),
-        in_groups="duplicate_group" in viewable and len(viewable) > 0 and bool(viewable["duplicate_group"].notna().all()),
+        in_groups="duplicate_group" in viewable
+        and len(viewable) > 0
+        and bool(viewable["duplicate_group"].notna().all()),
     )
 
 
@@ -81,8 +83,15 @@ def _unreadable(row: dict[str, Any]) -> Unreadable:
 
 
 def _card(row: dict[str, Any], images: pd.DataFrame, version: Version, name: str, commands: Commands) -> Card:
-    because = explain({**row, "flags": name}, version.settings)[name][1]
-    return Card(picture(row, version), because, commands.why(row["path"]), _original(row, images, version, name))
+    original = _original(row, images, version, name)
+    return Card(picture(row, version), _because(row, version, name), commands.why(row["path"]), original)
+
+
+def _because(row: dict[str, Any], version: Version, name: str) -> str:
+    try:
+        return explain({**row, "flags": name}, version.settings)[name][1]
+    except (KeyError, AttributeError):  # today's sentence may use a column or setting that older versions lack
+        return "the check of that version flagged it"
 
 
 def _original(row: dict[str, Any], images: pd.DataFrame, version: Version, name: str) -> Picture | None:

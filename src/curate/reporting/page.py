@@ -51,9 +51,8 @@ def build_page(table: pd.DataFrame, version: Version, folder: str, commands: Com
 
 
 def _reviewed(row: dict[str, Any], version: Version, commands: Commands) -> Card:
-    words = {"keep": "keep it", "drop": "drop it", "relabel": f"it is {row.get('reviewed_label', '')}"}
-    because = f"{row['reviewed_by']} said: {words.get(row['reviewed'], row['reviewed'])}"
-    return Card(picture(row, version), because, commands.why(row["path"]))
+    said = f"{row['reviewed']} as {row['reviewed_label']}" if "reviewed_label" in row else row["reviewed"]
+    return Card(picture(row, version), f"decided by {row['reviewed_by']}: {said}", commands.why(row["path"]))
 
 
 def _classes(images: pd.DataFrame) -> list[ClassCount]:
@@ -61,21 +60,26 @@ def _classes(images: pd.DataFrame) -> list[ClassCount]:
     kept = Counter(images.loc[images["keep"], "final_label"].fillna(""))
     dropped = Counter(images.loc[~images["keep"], "label"].fillna(""))
     classes = [ClassCount(label, kept[label], dropped[label]) for label in {*kept, *dropped}]
-    return sorted(classes, key=lambda one: (not one.label, -one.kept - one.dropped, one.label))
+    return sorted(classes, key=lambda one: (not one.label, -one.images, one.label))
 
 
 def _groups(images: pd.DataFrame, version: Version) -> list[Group]:
-    """Groups with contradicting labels first, then the largest; in each one the best picture first."""
+    """Groups with contradicting labels first, then the largest.
+
+    In each one the best picture comes first, then those that carry another label than it.
+    """
     if "duplicate_group" not in images:
         return []
     rows = images[images["duplicate_group"].notna()]
+    best_labels = dict(zip(rows["path"], rows["label"], strict=True))
     rows = rows.assign(
         size=rows.groupby("duplicate_group")["path"].transform("size"),
         conflict=has_conflict(rows["duplicate_group"], rows["label"]),
         is_copy=rows["path"] != rows["duplicate_group"],
+        agrees=rows["label"] == rows["duplicate_group"].map(best_labels),
     )
-    order = ["conflict", "size", "duplicate_group", "is_copy", "path"]
-    rows = rows.sort_values(order, ascending=[False, False, True, True, True])
+    order = ["conflict", "size", "duplicate_group", "is_copy", "agrees", "path"]
+    rows = rows.sort_values(order, ascending=[False, False, True, True, True, True])
     shown = rows["duplicate_group"].drop_duplicates()[:MAX_GROUPS]
     return [
         Group(pictures(members[:MAX_MEMBERS], version), len(members), bool(members["conflict"].any()))
@@ -118,6 +122,7 @@ def _setting(key: str, value: Any, field: Any, commands: Commands) -> Setting:
         name=key.rpartition(".")[2],
         value=as_text(value),
         default="" if default == as_text(value) else default,
+        is_threshold=bool(field and field.json_schema_extra and "fact" in field.json_schema_extra),
         description=(field.description or "") if field else "",
         command=commands.set(key, value),
     )

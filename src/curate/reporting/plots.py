@@ -110,13 +110,13 @@ def histogram(
 
 
 def bin_edges(low: float, high: float, threshold: float, whole_numbers: bool) -> NDArray[np.float64]:
-    """Equal bins of a round width, one edge on the threshold, that cover low to high and the threshold."""
+    """Equal bins of a round width that cover low to high, one edge on the threshold and a bin on either side of it."""
     width = _round_step((max(high, threshold) - min(low, threshold)) / BINS)
     if whole_numbers:
         width = max(1.0, width)
-    first = math.floor((min(low, threshold) - threshold) / width)
-    last = math.floor((max(high, threshold) - threshold) / width) + 1
-    return threshold + width * np.arange(first, last + 1)
+    first = min(-1, math.floor((low - threshold) / width))
+    last = max(1, math.floor((high - threshold) / width) + 1)
+    return np.asarray(threshold + width * np.arange(first, last + 1), np.float64)
 
 
 def number(value: float) -> str:
@@ -160,9 +160,7 @@ def _bars(
         x, y = _x(low, edges), _y(count, highest, logarithmic)
         beyond = (low + high) / 2 < threshold if side == "below" else (low + high) / 2 > threshold
         # Half a unit of air between two bars.
-        bars.append(
-            Bar(low, high, count, beyond, x, y, round(_x(high, edges) - x - 0.5, 2), round(BOTTOM - y, 2))
-        )
+        bars.append(Bar(low, high, count, beyond, x, y, round(_x(high, edges) - x - 0.5, 2), round(BOTTOM - y, 2)))
     return tuple(bars)
 
 

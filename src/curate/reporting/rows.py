@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curate.checks import all_checks
-from curate.reporting.contents import Picture
+from curate.reporting.contents import Picture, Verdict
 from curate.versions import Version
 
 if TYPE_CHECKING:
@@ -34,10 +34,10 @@ def thresholds(version: Version, check: str) -> Iterator[tuple[str, str, float]]
 
 def is_flagged(rows: pd.DataFrame, check: str) -> pd.Series[bool]:
     """Which rows the check flagged."""
-    return names(rows["flags"], check)
+    return has_name(rows["flags"], check)
 
 
-def names(joined: pd.Series[str], name: str) -> pd.Series[bool]:
+def has_name(joined: pd.Series[str], name: str) -> pd.Series[bool]:
     """Where a column of ;-joined names holds this one."""
     return (";" + joined.fillna("") + ";").str.contains(f";{name};", regex=False)
 
@@ -55,7 +55,7 @@ def wants_review(flags: str, version: Version) -> bool:
 
 def numbers(rows: pd.DataFrame, fact: str) -> NDArray[np.float64]:
     """A numeric column; NaN where NA."""
-    return rows[fact].astype("Float64").to_numpy(np.float64, na_value=np.nan)
+    return np.asarray(rows[fact].astype("Float64").to_numpy(na_value=np.nan), np.float64)
 
 
 def as_dicts(rows: pd.DataFrame) -> Iterator[dict[str, Any]]:
@@ -76,7 +76,7 @@ def picture(row: Mapping[str, Any], version: Version) -> Picture:
     """The picture of a row."""
     waiting = wants_review(row["flags"], version) and "reviewed" not in row
     label = str(row.get("final_label", row.get("label", "")))
-    verdict = "dropped" if not row["keep"] else "review" if waiting else "kept"
+    verdict: Verdict = "dropped" if not row["keep"] else "review" if waiting else "kept"
     return Picture(row["path"], row.get("sha256", ""), label, verdict)
 
 

@@ -9,10 +9,12 @@ from base64 import b64encode
 from collections.abc import Iterable
 from dataclasses import dataclass
 from io import BytesIO
+from pathlib import Path
 
 from PIL import Image
 
 from curate.errors import UnreadableImage
+from curate.executors import quiet_c_libraries
 from curate.imaging import open_image
 from curate.objects import find_bytes
 from curate.progress import Progress, silent
@@ -35,23 +37,25 @@ def make_thumbnails(
     project: Project, wanted: Iterable[tuple[str, str]], progress: Progress = silent
 ) -> dict[str, Thumbnail]:
     """sha256 -> thumbnail of each wanted (path, sha256) whose bytes can still be found and read."""
-    paths = {sha256: path for path, sha256 in wanted}
+    paths: dict[str, set[str]] = {}
+    for path, sha256 in wanted:
+        paths.setdefault(sha256, set()).add(path)
     thumbnails = {}
     with progress("Thumbnails", len(paths)) as advance:
-        for sha256, path in paths.items():
-            thumbnail = _thumbnail(project, path, sha256)
-            if thumbnail is not None:
+        for sha256, copies in paths.items():
+            # Any copy will do: where one is gone, another has the same bytes.
+            file = next(filter(None, (find_bytes(project, path, sha256) for path in sorted(copies))), None)
+            thumbnail = _thumbnail(file) if file else None
+            if thumbnail:
                 thumbnails[sha256] = thumbnail
             advance(1)
     return thumbnails
 
 
-def _thumbnail(project: Project, path: str, sha256: str) -> Thumbnail | None:
-    file = find_bytes(project, path, sha256)
-    if file is None:
-        return None
+def _thumbnail(file: Path) -> Thumbnail | None:
     try:
-        picture = open_image(file.read_bytes()).picture
+        with quiet_c_libraries():
+            picture = open_image(file.read_bytes()).picture
     except (OSError, UnreadableImage):  # it vanished just now, or another Pillow can't read it any more
         return None
     picture.thumbnail((LONG_SIDE_PX, LONG_SIDE_PX), Image.Resampling.LANCZOS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from curate.checks import Check, all_checks
@@ -11,13 +12,14 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def judge(table: pd.DataFrame, settings: Settings) -> pd.DataFrame:
+def judge(table: pd.DataFrame, settings: Settings, relations: Mapping[str, pd.DataFrame] | None = None) -> pd.DataFrame:
     """The table with one boolean column per check, the checks' own findings, and `flags`.
 
+    relations: what `relate` found, by check; what is missing is computed.
     flags: names of all checks that flagged the row and are not ignored, ;-joined, in alphabetical order.
     """
     for check in all_checks().values():
-        table = table.assign(**_findings_of(check, table, settings))
+        table = table.assign(**_findings_of(check, table, settings, relations or {}))
     return table.assign(
         flags=names_where(table, [name for name in all_checks() if _action(settings, name) != "ignore"])
     )
@@ -38,8 +40,11 @@ def names_where(table: pd.DataFrame, columns: list[str]) -> pd.Series[str]:
     return joined.str.removeprefix(";")
 
 
-def _findings_of(check: Check, table: pd.DataFrame, settings: Settings) -> dict[str, pd.Series]:
-    result = check.judge(table, settings.of(check.name))
+def _findings_of(
+    check: Check, table: pd.DataFrame, settings: Settings, relations: Mapping[str, pd.DataFrame]
+) -> dict[str, pd.Series]:
+    related = (relations.get(check.name),) if check.relate else ()
+    result = check.judge(table, settings.of(check.name), *related)
     expected = [check.name, *(column.name for column in check.findings)]
     if list(result.columns) != expected:
         raise TypeError(

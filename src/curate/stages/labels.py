@@ -5,11 +5,15 @@
 
 from __future__ import annotations
 
+import json
 import posixpath
+import warnings
+from collections.abc import Set
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from curate.errors import SourceError
+from curate.paths import to_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,8 +25,10 @@ LABEL_COLUMNS = ("label", "class", "category", "class_name")
 
 
 def add_labels(files: pd.DataFrame, source: str) -> pd.DataFrame:
-    """The scanned table with a column `label` (NA = none); files that a label file lists but nobody found get a row.
+    """The scanned table with a column `label` (NA = none).
 
+    A path that a label file lists, but that the scan did not find, gets a row without size: it is never opened, so
+    that a list can't lead out of the folder by a symbolic link.
     source: "folders", "none" or the path of a CSV, JSONL or Parquet file, relative to the current folder.
     Raises SourceError when the label file can't be understood.
     """
@@ -32,7 +38,7 @@ def add_labels(files: pd.DataFrame, source: str) -> pd.DataFrame:
         return files.assign(label=pd.Series(pd.NA, index=files.index, dtype="str"))
     if source == "folders":
         return files.assign(label=labels_from_folders(files["path"]))
-    return _join(files, read_label_file(Path(source)))
+    return _join(files, read_label_file(Path(source), set(files["path"])))
 
 
 def labels_from_folders(paths: pd.Series[str]) -> pd.Series[str]:
@@ -48,15 +54,20 @@ def labels_from_folders(paths: pd.Series[str]) -> pd.Series[str]:
     return labels.mask(labels == UNLABELED)
 
 
-def read_label_file(file: Path) -> pd.DataFrame:
-    """The columns path and label of a label file; label NA where empty."""
+def read_label_file(file: Path, known: Set[str]) -> pd.DataFrame:
+    """The columns path and label of a label file; label NA where empty.
+
+    Paths come out as the table spells them. They may be written as on the disk or, where `known` has that spelling,
+    as in the table: other bytes than UTF-8 can't be written otherwise.
+    """
     import pandas as pd
 
     table = _read(file)
     path = _column(table, PATH_COLUMNS, file)
     label = _column(table, LABEL_COLUMNS, file)
     result = pd.DataFrame({"path": table[path].astype("str"), "label": table[label].astype("str")})
-    result["path"] = [_safe_path(text, row, file) for row, text in enumerate(result["path"], start=2)]
+    paths = [_safe_path(text, row, file) for row, text in enumerate(result["path"].fillna(""), start=1)]
+    result["path"] = [path if path in known else to_text(path) for path in paths]
     result["label"] = result["label"].mask(result["label"].isin(["", UNLABELED]))
     return _without_repeats(result, file)
 
@@ -68,16 +79,33 @@ def _read(file: Path) -> pd.DataFrame:
     try:
         if suffix in (".csv", ".tsv"):
             # "NA" and "None" are class names here, not missing values.
-            return pd.read_csv(file, dtype="str", keep_default_na=False, sep="\t" if suffix == ".tsv" else ",")
+            return _read_csv(file, separator="\t" if suffix == ".tsv" else ",")
         if suffix in (".jsonl", ".ndjson"):
-            return pd.read_json(file, lines=True, dtype=False, convert_dates=False)
+            return _read_json_lines(file)
         if suffix == ".parquet":
-            return pd.read_parquet(file)
+            return pd.read_parquet(file, partitioning=None, dtype_backend="numpy_nullable")  # class 1 stays "1"
     except FileNotFoundError as error:
         raise SourceError(f"There is no label file {str(file)!r}.", 'Give a path, or "folders" or "none".') from error
-    except (ValueError, OSError) as error:
+    except (ValueError, TypeError, Warning, OSError) as error:
         raise SourceError(f"The label file {str(file)!r} can't be read: {error}.") from error
     raise SourceError(f"{str(file)!r} is no label file that curate reads: expected .csv, .tsv, .jsonl or .parquet.")
+
+
+def _read_csv(file: Path, separator: str) -> pd.DataFrame:
+    import pandas as pd
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pd.errors.ParserWarning)  # a line with more fields than the header
+        # "NA" and "None" are class names here, not missing values.
+        return pd.read_csv(file, dtype="str", keep_default_na=False, sep=separator, index_col=False)
+
+
+def _read_json_lines(file: Path) -> pd.DataFrame:
+    """Not by pandas, which makes 1.0 of the class 1 where another line has none."""
+    import pandas as pd
+
+    with file.open(encoding="utf-8-sig") as lines:
+        return pd.DataFrame([dict(json.loads(line)) for line in lines if line.strip()], dtype="object")
 
 
 def _column(table: pd.DataFrame, names: tuple[str, ...], file: Path) -> str:
@@ -92,14 +120,14 @@ def _column(table: pd.DataFrame, names: tuple[str, ...], file: Path) -> str:
 
 
 def _safe_path(text: str, row: int, file: Path) -> str:
-    """The path as the table spells it. Raises SourceError for one that leads out of the folder."""
+    """The path without detours. Raises SourceError for one that leads out of the folder, or nowhere."""
     path = posixpath.normpath(text)
-    if path.startswith(("/", "../")) or path == ".." or "://" in text:
+    if path.startswith(("/", "../")) or path in ("..", ".") or "://" in text:
         raise SourceError(
             f"Row {row} of {str(file)!r} names {text!r}, which is not a path inside the image folder.",
             "Write paths relative to the image folder, like cats/1.jpg.",
         )
-    return path.replace("\\", "\\\\")
+    return path
 
 
 def _without_repeats(labels: pd.DataFrame, file: Path) -> pd.DataFrame:
@@ -115,5 +143,5 @@ def _without_repeats(labels: pd.DataFrame, file: Path) -> pd.DataFrame:
 
 def _join(files: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
     joined = files.merge(labels, on="path", how="outer").sort_values("path", ignore_index=True)
-    filled = joined.fillna({"size_bytes": 0, "mtime_ns": 0, "inode": 0})
+    filled = joined.fillna({"mtime_ns": 0, "inode": 0})
     return filled.astype({name: files[name].dtype for name in files.columns})

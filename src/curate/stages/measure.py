@@ -45,6 +45,7 @@ def measure(
 ) -> tuple[pd.DataFrame, Effort]:
     """The scanned table with sha256, read_error and every fact, and what that took."""
     work = _Work(os.path.realpath(folder), cache, executor, progress)
+    work.effort.unread = dict.fromkeys(files.loc[files["size_bytes"].isna(), "path"], "missing")
     files = files.assign(sha256=_known_digests(files, cache))
     facts = cache.known_facts()
     files = work.hash_where_content_may_be_known(files, facts)
@@ -75,21 +76,28 @@ class _Work:
 
     def hash_where_content_may_be_known(self, files: pd.DataFrame, facts: pd.DataFrame) -> pd.DataFrame:
         """Digests for new files that are as large as something known: moved or copied, they need no decoding."""
-        unknown = files[files["sha256"].isna() & ~files["path"].map(is_other_file).astype(bool)]
+        unknown = files[files["sha256"].isna() & self._readable(files)]
         candidates = unknown[unknown["size_bytes"].isin(facts["size_bytes"])]
         digests = self._run(hash_files, "Hashing", [self._request(row, ()) for row in _rows(candidates)])
         self.effort.hashed = len(digests)
-        return files.assign(sha256=files["sha256"].fillna(files["path"].map(digests)).astype("str"))
+        return files.assign(sha256=files["sha256"].fillna(_mapped(files["path"], digests)))
 
     def measure_what_is_missing(self, files: pd.DataFrame, facts: pd.DataFrame) -> pd.DataFrame:
         """Measure each content that lacks facts, once; files of unknown content are hashed on the way."""
         wanted = tuple(tasks_and_columns())
-        complete = facts.index[facts["complete"]]
-        readable = ~files["path"].map(is_other_file).astype(bool) & ~files["path"].isin(list(self.effort.unread))
-        todo = files[readable & ~files["sha256"].isin(complete)]
-        todo = todo[todo["sha256"].isna() | ~todo["sha256"].duplicated()]
-        digests = self._run(measure_files, "Measuring", [self._request(row, wanted) for row in _rows(todo)])
-        return files.assign(sha256=files["sha256"].fillna(files["path"].map(digests)).astype("str"))
+        known = set(facts.index[facts["complete"]])
+        while True:  # a second time only if the file that stood for several of the same content has vanished
+            todo = files[self._readable(files) & ~files["sha256"].isin(known)]
+            todo = todo[todo["sha256"].isna() | ~todo["sha256"].duplicated()]
+            if todo.empty:
+                return files.assign(sha256=files["sha256"].mask(files["path"].isin(list(self.effort.unread))))
+            digests = self._run(measure_files, "Measuring", [self._request(row, wanted) for row in _rows(todo)])
+            known |= set(digests.values())
+            # What was read just now counts, even where size and time had promised something else.
+            files = files.assign(sha256=_mapped(files["path"], digests).fillna(files["sha256"]))
+
+    def _readable(self, files: pd.DataFrame) -> pd.Series[bool]:
+        return ~files["path"].map(is_other_file).astype(bool) & ~files["path"].isin(list(self.effort.unread))
 
     def _request(self, row: tuple[str, int], tasks: tuple[str, ...]) -> Request:
         path, size_bytes = row
@@ -122,6 +130,10 @@ class _Work:
                 self.effort.failures.setdefault(f"{task.split('@')[0]}: {error}", []).append(result.path)
 
 
+def _mapped(paths: pd.Series[str], values: dict[str, str]) -> pd.Series[str]:
+    return paths.map(values).astype("str")  # of an empty dict, `map` makes numbers
+
+
 def _rows(files: pd.DataFrame) -> Iterable[tuple[str, int]]:
     return zip(files["path"], files["size_bytes"], strict=True)
 
@@ -133,5 +145,5 @@ def _with_facts(files: pd.DataFrame, facts: pd.DataFrame, unread: dict[str, str]
         facts[names], left_on="sha256", right_index=True, how="left"
     )
     other = table["sha256"].isna() & table["path"].map(is_other_file).astype(bool)
-    reasons = table["path"].map(unread).where(~other, "not_an_image")
-    return table.assign(read_error=table["read_error"].fillna(reasons.astype("str")))
+    reasons = _mapped(table["path"], unread).mask(other, "not_an_image")
+    return table.assign(read_error=table["read_error"].fillna(reasons))

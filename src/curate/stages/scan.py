@@ -73,7 +73,7 @@ def scan_folder(folder: Path) -> Scan:
     _require_folder(folder)
     result = Scan()
     root = os.path.realpath(folder)
-    for entry, relative in _entries(root, "", result.skipped):
+    for entry, relative in _entries(root, result.skipped):
         found = _found_file(entry, relative, root, result.skipped)
         if found is not None:
             result.rows.append(found)
@@ -96,36 +96,35 @@ def _extension(path: str) -> str:
 
 
 def _require_folder(folder: Path) -> None:
-    if not folder.exists():
+    if not os.path.exists(folder):
         raise SourceError(f"There is no folder {str(folder)!r}.", "Check the spelling, or give an absolute path.")
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise SourceError(
             f"{str(folder)!r} is a file; expected a folder of images.", f"Try: curate clean {folder.parent}"
         )
     try:
         os.scandir(folder).close()
-    except PermissionError as error:
-        raise SourceError(
-            f"The folder {str(folder)!r} can't be listed: permission denied.", f"Try: chmod u+rx {folder}"
-        ) from error
-
-
-def _entries(directory: str, prefix: str, skipped: dict[str, str]) -> Iterator[tuple[os.DirEntry[str], str]]:
-    """Every non-hidden file below a directory with its relative path; folders that can't be read are noted."""
-    try:
-        with os.scandir(directory) as listing:
-            entries = list(listing)
     except OSError as error:
-        skipped[to_text(prefix.rstrip("/"))] = f"folder can't be listed: {error.strerror}"
-        return
-    for entry in entries:
-        relative = prefix + entry.name
-        if entry.name.startswith("."):
+        hint = f"Try: chmod u+rx {folder}" if isinstance(error, PermissionError) else ""
+        raise SourceError(f"The folder {str(folder)!r} can't be listed: {error.strerror}.", hint) from error
+
+
+def _entries(root: str, skipped: dict[str, str]) -> Iterator[tuple[os.DirEntry[str], str]]:
+    """Every non-hidden file below a directory with its relative path; folders that can't be read are noted."""
+    folders = [(root, "")]  # a list, as recursion ends at a thousand levels
+    while folders:
+        directory, prefix = folders.pop()
+        try:
+            with os.scandir(directory) as listing:
+                entries = [entry for entry in listing if not entry.name.startswith(".")]
+        except OSError as error:
+            skipped[to_text(prefix.rstrip("/"))] = f"folder can't be listed: {error.strerror}"
             continue
-        if entry.is_dir(follow_symlinks=False):
-            yield from _entries(entry.path, relative + "/", skipped)
-        else:
-            yield entry, relative
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                folders.append((entry.path, f"{prefix}{entry.name}/"))
+            else:
+                yield entry, prefix + entry.name
 
 
 def _found_file(entry: os.DirEntry[str], relative: str, root: str, skipped: dict[str, str]) -> FoundFile | None:

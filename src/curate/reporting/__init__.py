@@ -1,0 +1,68 @@
+"""`curate report`: what was found in a folder, as one HTML file that needs nothing else.
+
+No network, no script: the file can be mailed, archived and opened in ten years. `contents` lists what is on the
+page, `page` and `findings` work it out, `thumbnails` and `plots` make its pictures, page.html and style.css its
+looks.
+"""
+
+from __future__ import annotations
+
+import os
+from importlib.resources import files
+from pathlib import Path
+
+from curate import versions
+from curate.errors import SourceError
+from curate.files import write_text
+from curate.paths import printable, to_text
+from curate.pipeline import in_order
+from curate.progress import Progress, silent
+from curate.project import Project
+from curate.reporting.commands import Commands
+from curate.reporting.contents import Page
+from curate.reporting.page import build_page
+from curate.reporting.plots import number
+from curate.reporting.thumbnails import Thumbnail, make_thumbnails
+
+__all__ = ["report"]
+
+
+def report(
+    folder: str | Path,
+    version: str | None = None,
+    *,
+    output: str | Path | None = None,
+    store: str | Path | None = None,
+    progress: Progress = silent,
+) -> Path:
+    """Write a page about a version and return where it is: `output`, or report.html in the store.
+
+    The same version of the same folder gives the same page. Pictures that are gone or changed since are named,
+    without a thumbnail. Raises VersionNotFound, StoreError, SourceError for an output inside the image folder.
+    """
+    project = Project.at(folder, store)
+    project.require_store()
+    target = Path(os.path.abspath(output)) if output else project.report
+    if project.folder in target.parents:
+        raise SourceError(
+            f"{str(output)!r} lies inside the image folder, which curate never changes.", "Give another --output."
+        )
+    found = versions.find_version(project.versions, version)
+    table = in_order(versions.read_table(project.versions, found))
+    page = build_page(table, found, to_text(project.folder.name), Commands.of(project, folder))
+    wanted = [(picture.path, picture.sha256) for picture in page.shown()]
+    write_text(target, render(page, make_thumbnails(project, wanted, progress)), durable=False)
+    return target
+
+
+def render(page: Page, thumbnails: dict[str, Thumbnail]) -> str:
+    """The page as HTML. thumbnails: by sha256; a picture without one gets a note in its place."""
+    from jinja2 import Environment, StrictUndefined
+    from markupsafe import Markup
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters |= {"printable": printable, "number": number}
+    home = files("curate.reporting")
+    template = environment.from_string(home.joinpath("page.html").read_text(encoding="utf-8"))
+    style = Markup(home.joinpath("style.css").read_text(encoding="utf-8"))  # noqa: S704  our own file
+    return template.render(page=page, thumbnails=thumbnails, style=style)

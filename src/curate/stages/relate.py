@@ -1,0 +1,32 @@
+"""Relate: what holds between pictures, such as which are near copies; kept from run to run.
+
+Comparing every picture with every other is the one step whose cost grows faster than the folder. The relations
+of the last run are kept in the cache, so that an unchanged folder compares nothing and new pictures are compared
+with the old ones but the old ones not again with each other.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from curate.cache import Cache
+from curate.checks import all_checks
+from curate.progress import Progress, silent
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def relate(table: pd.DataFrame, cache: Cache, progress: Progress = silent) -> dict[str, pd.DataFrame]:
+    """The relations of every check that has some: check -> one row per relation."""
+    readable = table[table["sha256"].notna() & table["read_error"].isna()]
+    contents = readable.drop_duplicates("sha256").set_index("sha256").sort_index()
+    found = {}
+    for check in all_checks().values():
+        if check.relate is not None:
+            before = cache.relations(check.task)
+            with progress("Comparing", len(contents)) as advance:
+                found[check.name] = check.relate(contents, before, advance)
+            if before is None or not found[check.name].equals(before):
+                cache.keep_relations(check.task, found[check.name])
+    return found

@@ -1,0 +1,128 @@
+"""What several test files share: small folders of real pictures, the real command, and no network."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from curate_cli.main import main
+
+LONG_AGO_S = 1_700_000_000  # file times are set to this, so that no file counts as written a moment ago
+
+NO_NETWORK = """
+import socket
+def _refuse(*_): raise AssertionError("curate must not use the network")
+socket.socket.connect = socket.socket.connect_ex = _refuse
+"""
+
+
+def picture(seed: int, width: int = 96, height: int = 72) -> bytes:
+    """A JPEG of coarse coloured blocks under sharp fine ones; no two seeds are alike, and no check drops it."""
+    rng = np.random.default_rng(seed)
+    coarse = rng.integers(60, 190, (3, 4, 3)).repeat(height // 3, 0).repeat(width // 4, 1)
+    fine = rng.integers(-50, 51, (height // 4, width // 4, 1)).repeat(4, 0).repeat(4, 1)
+    pixels = np.pad(coarse, ((0, height - len(coarse)), (0, width - coarse.shape[1]), (0, 0)), "edge")
+    pixels[: len(fine), : fine.shape[1]] += fine
+    buffer = BytesIO()
+    Image.fromarray(pixels.clip(10, 245).astype(np.uint8)).save(buffer, "JPEG", quality=90)
+    return buffer.getvalue()
+
+
+PICTURES = [picture(seed) for seed in range(12)]
+
+
+def write(file: Path, data: bytes, mtime_s: int = LONG_AGO_S) -> Path:
+    """Write a file that looks old."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(data)
+    os.utime(file, (mtime_s, mtime_s))
+    return file
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a command left: exit code, standard output, standard error."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+Curate = Callable[..., Done]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_network() -> Iterator[None]:
+    """Nothing in this process can connect to anything."""
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("curate must not use the network")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, "connect", refuse)
+        patch.setattr(socket.socket, "connect_ex", refuse)
+        yield
+
+
+@pytest.fixture(scope="session")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Variables for a process of its own that can't connect to anything either."""
+    folder = tmp_path_factory.mktemp("no_network")
+    (folder / "sitecustomize.py").write_text(NO_NETWORK)
+    return {**os.environ, "PYTHONPATH": str(folder), "CURATE_AUTHOR": "ada"}
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """A folder of six ordinary pictures in two classes: cats/0.jpg … cats/2.jpg, dogs/3.jpg … dogs/5.jpg."""
+    for number in range(6):
+        write(tmp_path / "photos" / ("cats" if number < 3 else "dogs") / f"{number}.jpg", PICTURES[number])
+    return tmp_path / "photos"
+
+
+@pytest.fixture
+def curate(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Curate:
+    """Run a command line in this process, as `curate` does."""
+    monkeypatch.setenv("CURATE_AUTHOR", "ada")
+
+    def run(*arguments: str | Path) -> Done:
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as end:
+            main([str(one) for one in arguments])
+        out, err = capfd.readouterr()
+        return Done(int(end.value.code or 0), out, err)
+
+    return run
+
+
+def command(*arguments: str | Path) -> list[str]:
+    """The command line that starts `curate` as a process of its own."""
+    return [sys.executable, "-c", "from curate_cli.main import main; main()", *map(str, arguments)]
+
+
+@pytest.fixture
+def process(environment: dict[str, str]) -> Curate:
+    """Run a command line as a process of its own; other keywords go to subprocess.run."""
+
+    def run(*arguments: str | Path, **options: Any) -> Done:
+        options = {"env": environment, "capture_output": True, "timeout": 120} | options
+        done = subprocess.run(command(*arguments), **options)
+        return Done(done.returncode, (done.stdout or b"").decode(), (done.stderr or b"").decode())
+
+    return run

@@ -1,0 +1,441 @@
+"""The page of `curate report`: what it says is what the table says, and it needs and runs nothing else."""
+
+from __future__ import annotations
+
+import os
+import re
+from base64 import b64decode
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from io import BytesIO
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import curate
+from curate.checks import all_checks
+from curate.errors import SourceError
+from curate.inspection import record_decisions
+from curate.reporting.commands import Commands
+from curate.reporting.plots import bin_edges, flagged_side, histogram
+from pictures import ODD_NAMES, READABLE, UNREADABLE, turned, write_odd_names
+
+VOID = {"meta", "img", "line", "rect", "link", "br", "hr", "wbr", "input"}
+BLOCKS = {"dt", "dd", "p", "li", "th", "td", "summary", "h1", "h2", "h3"}  # a line of its own: words end there
+
+
+@dataclass
+class Element:
+    tag: str
+    attributes: dict[str, str]
+    text: str = ""
+
+
+@dataclass
+class Parsed(HTMLParser):
+    """A page's elements, each with all the text inside it."""
+
+    elements: list[Element] = field(default_factory=list)
+    open_elements: list[Element] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        element = Element(tag, {name: value or "" for name, value in attrs})
+        self.elements.append(element)
+        if tag not in VOID:
+            self.open_elements.append(element)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append(Element(tag, {name: value or "" for name, value in attrs}))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open_elements.pop().tag == tag, f"</{tag}> closes something else"
+        if tag in BLOCKS:
+            self.handle_data(" ")
+
+    def handle_data(self, data: str) -> None:
+        for element in self.open_elements:
+            element.text += data
+
+    def all(self, tag: str, **attributes: str) -> list[Element]:
+        wanted = {name.rstrip("_"): value for name, value in attributes.items()}
+        return [one for one in self.elements if one.tag == tag and wanted.items() <= one.attributes.items()]
+
+    @property
+    def text(self) -> str:
+        return " ".join(self.all("body")[0].text.split())
+
+
+def read(page: Path) -> Parsed:
+    parsed = Parsed()
+    parsed.feed(page.read_text(encoding="utf-8"))
+    parsed.close()
+    assert not parsed.open_elements, "an element is never closed"
+    return parsed
+
+
+def only(*names: str, **settings: Any) -> dict[str, Any]:
+    """Settings under which no other check flags anything, and no bytes are kept."""
+    ignored = {f"checks.{name}.action": "ignore" for name in all_checks() if name not in names}
+    return ignored | {"versions.keep_bytes": "never"} | settings
+
+
+def save(path: Path, width: int = 120, height: int = 90, seed: int = 0) -> Path:
+    """A picture of noise, different for each seed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(seed).integers(0, 256, (height // 6 + 1, width // 6 + 1, 3), np.uint8)
+    Image.fromarray(pixels).resize((width, height), Image.Resampling.NEAREST).save(path, quality=90)
+    return path
+
+
+def made(folder: Path, changes: dict[str, Any]) -> Parsed:
+    """The page about a folder, after `clean`."""
+    curate.clean(folder, changes=changes, workers=1)
+    return read(curate.report(folder))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Six pictures of two classes and none, an exact copy, a long one, a broken one, and a text file."""
+    images = tmp_path / "images"
+    for number in range(3):
+        save(images / f"cats/{number}.jpg", seed=number)
+    for number in range(2):
+        save(images / f"dogs/{number}.jpg", seed=10 + number)
+    save(images / "loose.jpg", seed=20)
+    (images / "cats/copy of 0.jpg").write_bytes((images / "cats/0.jpg").read_bytes())
+    save(images / "dogs/long.jpg", width=400, height=40, seed=30)
+    (images / "dogs/broken.jpg").write_bytes(UNREADABLE["truncated.jpg"][1])
+    (images / "notes.txt").write_text("no picture")
+    return images
+
+
+CHECKS = ("unreadable", "exact_duplicate", "odd_aspect_ratio")
+
+
+def test_the_big_numbers_are_those_of_the_table(folder: Path) -> None:
+    """3 cats + a copy, 2 dogs + a long and a broken one, 1 loose = 9 images; the copy and the broken one go."""
+    page = made(folder, only(*CHECKS))
+
+    tiles = [one.text.split() for one in page.all("div", class_="tile")]
+    numbers = {words[0]: words[-1] for words in tiles}
+    assert numbers["images"] == "9"
+    assert numbers["kept"] == "7"
+    assert numbers["dropped"] == "2"
+    assert numbers["duplicate"] == "1"  # groups
+    assert numbers["unlabelled"] == "1"
+    assert numbers["other"] == "1"  # files
+
+
+def test_every_check_that_flagged_something_has_a_line_and_a_section(folder: Path) -> None:
+    page = made(folder, only(*CHECKS))
+
+    assert {one.attributes["href"] for one in page.all("a") if one.text in all_checks()} == {
+        "#check-exact_duplicate",
+        "#check-odd_aspect_ratio",
+        "#check-unreadable",
+    }
+    assert {one.attributes["aria-labelledby"] for one in page.all("section", class_="finding")} == {
+        "check-exact_duplicate",
+        "check-odd_aspect_ratio",
+        "check-unreadable",
+    }
+
+
+def test_every_link_leads_to_a_place_on_the_page(folder: Path) -> None:
+    page = made(folder, only(*CHECKS))
+
+    ids = [one.attributes["id"] for one in page.elements if "id" in one.attributes]
+    assert len(ids) == len(set(ids))
+    assert {one.attributes["href"].removeprefix("#") for one in page.all("a")} <= set(ids)
+    labels = [one.attributes.get("aria-labelledby", "") for one in page.elements]
+    assert set(" ".join(labels).split()) <= set(ids)
+
+
+def test_classes_are_counted_kept_and_dropped(folder: Path) -> None:
+    page = made(folder, only(*CHECKS))
+
+    rows = [one.text.split() for one in page.all("tr") if one.text.split()[:1] in (["cats"], ["dogs"])]
+    assert rows == [["cats", "3", "1"], ["dogs", "3", "1"]]
+
+
+def test_a_thumbnail_comes_with_its_reason_and_the_command_that_tells_more(folder: Path) -> None:
+    page = made(folder, only(*CHECKS))
+
+    section = page.all("section", **{"aria-labelledby": "check-odd_aspect_ratio"})
+    assert "Its sides are 400 x 40 px, a ratio of 0.10 (odd below 0.33)." in " ".join(section[0].text.split())
+    assert f"curate why {folder} dogs/long.jpg" in section[0].text
+
+
+def test_an_unreadable_file_stands_in_a_table_with_the_decoders_words(folder: Path) -> None:
+    page = made(folder, only(*CHECKS))
+
+    row = next(one for one in page.all("tr") if "dogs/broken.jpg" in one.text)
+    assert "truncated" in row.text
+    detail = curate.table(folder).set_index("path").loc["dogs/broken.jpg", "read_detail"]
+    assert str(detail) in row.text
+
+
+def test_a_copy_stands_beside_the_picture_that_is_kept(folder: Path) -> None:
+    page = made(folder, only(*CHECKS))
+
+    pair = page.all("li", class_="card pair")[0].text.split()
+    assert pair.index("dropped") < pair.index("original") < pair.index("kept")
+
+
+def test_duplicate_groups_show_the_best_copy_first_and_mark_contradicting_labels(tmp_path: Path) -> None:
+    """cats/a.jpg has the shortest path of the three, so it is the one kept."""
+    first = save(tmp_path / "images/cats/a.jpg")
+    save(tmp_path / "images/dogs/other.jpg", seed=9)
+    for name in ("cats/copy.jpg", "dogs/copy.jpg"):
+        (tmp_path / "images" / name).write_bytes(first.read_bytes())
+
+    page = made(tmp_path / "images", only("exact_duplicate", "near_duplicate", "label_conflict"))
+
+    group = page.all("section", class_="group conflict")[0]
+    assert "3 copies" in group.text
+    assert "labels contradict each other" in group.text
+    paths = re.findall(r"(?:cats|dogs)/\w+\.jpg", group.text)
+    assert paths == ["cats/a.jpg", "dogs/copy.jpg", "cats/copy.jpg"]  # the other label before the same one
+
+
+def test_the_farthest_beyond_the_threshold_comes_first_and_no_more_than_24_are_shown(tmp_path: Path) -> None:
+    """30 strips of 300 px, 1 to 30 px high; the ratio of 1:300 is the farthest from 1:3."""
+    for height in range(1, 31):
+        save(tmp_path / f"images/{height:02}.png", width=300, height=height)
+
+    page = made(tmp_path / "images", only("odd_aspect_ratio"))
+
+    section = page.all("section", class_="finding")[0].text
+    assert "24 of 30 shown" in section
+    shown = re.findall(r"^(\d+\.png) $", section, re.MULTILINE)
+    assert shown == [f"{height:02}.png" for height in range(1, 25)]
+
+
+def test_names_and_labels_are_shown_not_run(tmp_path: Path) -> None:
+    images = tmp_path / "a<b>&"
+    name, label = "<img src=x onerror=alert(1)>.jpg", '"><script>'
+    save(images / label / name, width=400, height=40)
+    (images / label / "<b>broken.jpg").write_bytes(UNREADABLE["truncated.jpg"][1])
+
+    page = made(images, only("odd_aspect_ratio", "unreadable"))
+
+    assert page.all("script") == []
+    assert page.all("b", src="x") == []
+    assert all(one.attributes["src"].startswith("data:image/webp;base64,") for one in page.all("img"))
+    assert not any(key.startswith("on") for one in page.elements for key in one.attributes)
+    assert f"{label}/{name}" in page.text
+    assert f"{label}/<b>broken.jpg" in page.text
+    assert page.all("h1")[0].text.split() == ["a<b>&", "v1"]
+
+
+def test_the_page_loads_nothing(folder: Path) -> None:
+    curate.clean(folder, changes=only(*CHECKS), workers=1)
+
+    html = curate.report(folder).read_text()
+
+    policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+    assert f'<meta http-equiv="Content-Security-Policy" content="{policy}">' in html
+    assert not re.search(r"https?://|url\(|@import|<script|<link|<iframe|srcset", html)
+    assert html.count("<img ") == html.count('src="data:image/webp;base64,') > 0
+
+
+def test_thumbnails_are_upright_small_and_without_metadata(tmp_path: Path) -> None:
+    """orientation_6.jpg stores the 96 x 64 scene as 64 x 96 with an EXIF mark."""
+    images = tmp_path / "images"
+    images.mkdir()
+    for name in ("a.jpg", "b.jpg"):
+        (images / name).write_bytes(turned(6))
+    save(images / "large.jpg", width=900, height=300)
+    (images / "large copy.jpg").write_bytes((images / "large.jpg").read_bytes())
+
+    page = made(images, only("exact_duplicate"))
+
+    sizes = set()
+    for one in page.all("img"):
+        with Image.open(BytesIO(b64decode(one.attributes["src"].partition(",")[2]))) as thumbnail:
+            assert not thumbnail.getexif()
+            assert not {"exif", "xmp", "icc_profile"} & thumbnail.info.keys()
+            sizes.add(thumbnail.size)
+    assert sizes == {(96, 64), (192, 64)}
+
+
+def test_a_picture_that_is_gone_or_changed_is_named_without_a_thumbnail(folder: Path) -> None:
+    curate.clean(folder, changes=only(*CHECKS), workers=1)
+    (folder / "dogs/long.jpg").unlink()
+    save(folder / "cats/0.jpg", seed=77)
+    (folder / "cats/copy of 0.jpg").write_bytes(b"")
+
+    page = read(curate.report(folder))
+
+    assert page.all("img") == []
+    assert len(page.all("p", class_="gone")) == 5  # the long one; copy and original, in the pair and in the group
+    assert "dogs/long.jpg" in page.text
+
+
+def test_the_same_version_gives_the_same_page_until_settings_change_it(folder: Path) -> None:
+    curate.clean(folder, changes=only(*CHECKS), workers=1)
+    first = curate.report(folder).read_bytes()
+    curate.clean(folder, changes=only("unreadable"), workers=1)
+
+    again = curate.report(folder, "v1").read_bytes()
+    newest = curate.report(folder).read_text()
+
+    assert again == first
+    assert 'id="check-exact_duplicate"' not in newest
+
+
+def test_what_people_decided_is_told(folder: Path) -> None:
+    curate.clean(folder, changes=only(*CHECKS), workers=1)
+    record_decisions(folder, ["cats/1.jpg"], "drop", by="alice <a@b.c>")
+    record_decisions(folder, ["dogs/0.jpg"], "relabel", label="cats", by="bob")
+
+    page = made(folder, only(*CHECKS))
+
+    assert "Decided by alice <a@b.c>: drop." in page.text
+    assert "Decided by bob: relabel as cats." in page.text
+    assert "1 alice <a@b.c> drop dropped by this person" in page.text
+
+
+def test_one_faultless_picture_without_a_label_makes_a_page(tmp_path: Path) -> None:
+    save(tmp_path / "images/a.jpg")
+
+    page = made(tmp_path / "images", only("odd_aspect_ratio"))
+
+    assert "Nothing was flagged: no check found fault with the image." in page.text
+    assert "There are no labels." in page.text
+    assert "No picture occurs more than once." in page.text
+    assert "0 of 1 below min_aspect_ratio = 0.33" in page.text
+
+
+def test_a_folder_of_broken_files_makes_a_page(tmp_path: Path) -> None:
+    images = tmp_path / "images"
+    images.mkdir()
+    for name, (_, data) in UNREADABLE.items():
+        (images / name).write_bytes(data)
+
+    page = made(images, {})
+
+    assert page.all("img") == []
+    assert "No fact with a threshold was measured." in page.text
+
+
+def test_odd_file_names_appear_as_text(tmp_path: Path) -> None:
+    images = tmp_path / "images"
+    images.mkdir()
+    write_odd_names(images)
+
+    page = made(images, only("exact_duplicate"))
+
+    assert f"{len(ODD_NAMES) - 1} of {len(ODD_NAMES) - 1} shown" in page.text
+    assert "two\\nlines.jpg" in page.text
+    assert f"curate why {images} -- -rf.jpg" in page.text
+
+
+def test_commands_on_a_folder_whose_name_is_no_utf_8_can_be_written() -> None:
+    line = Commands(os.fsdecode(b"caf\xe9")).table()
+
+    assert line.encode() == b"curate table 'caf\\udce9'"
+
+
+def test_every_kind_of_picture_has_a_thumbnail(tmp_path: Path) -> None:
+    images = tmp_path / "images"
+    (images / "copies").mkdir(parents=True)
+    for name, data in READABLE.items():
+        (images / name).write_bytes(data)
+        (images / "copies" / name).write_bytes(data)
+
+    page = made(images, only("exact_duplicate"))
+
+    assert page.all("p", class_="gone") == []
+
+
+def test_the_page_may_not_lie_in_the_image_folder(folder: Path) -> None:
+    curate.clean(folder, changes=only(), workers=1)
+
+    with pytest.raises(SourceError, match="which curate never changes"):
+        curate.report(folder, output=folder / "report.html")
+
+
+def test_the_page_is_written_where_it_is_wanted(folder: Path, tmp_path: Path) -> None:
+    curate.clean(folder, changes=only(), workers=1)
+
+    assert curate.report(folder) == tmp_path / "images.curate/report.html"
+    assert curate.report(folder, output=tmp_path / "new/page.html") == tmp_path / "new/page.html"
+    assert (tmp_path / "new/page.html").read_text().startswith("<!doctype html>")
+
+
+def test_headings_never_skip_a_level(folder: Path) -> None:
+    page = made(folder, only(*CHECKS))
+
+    levels = [int(one.tag[1]) for one in page.elements if re.fullmatch("h[1-6]", one.tag)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(after <= before + 1 for before, after in pairwise(levels))
+
+
+def test_changed_settings_are_marked_with_their_default(folder: Path) -> None:
+    page = made(folder, only(*CHECKS, **{"checks.odd_aspect_ratio.min_aspect_ratio": 0.25}))
+
+    assert "min_aspect_ratio = 0.25 (default: 0.33)" in page.text
+    assert f"curate clean {folder} --set checks.odd_aspect_ratio.min_aspect_ratio=0.25" in page.text
+    assert "curate clean DIR --set checks.NAME.FIELD=VALUE" in page.text
+
+
+def test_bars_beyond_the_threshold_count_what_lies_there() -> None:
+    """0.0, 0.1, … 0.9 with the threshold 0.25: three lie below."""
+    values = np.arange(10) / 10
+
+    drawn = histogram(values, 0.25, values < 0.25)
+
+    assert drawn is not None
+    assert (drawn.side, drawn.beyond, drawn.total) == ("below", 3, 10)
+    assert sum(bar.count for bar in drawn.bars if bar.beyond) == 3
+    assert sum(bar.count for bar in drawn.bars) == 10
+
+
+def test_no_bar_straddles_the_threshold() -> None:
+    """0.1 to 0.9 and the threshold 0.33 in at most 40 bins of a round width: 0.02."""
+    edges = bin_edges(0.1, 0.9, 0.33, whole_numbers=False)
+
+    assert np.allclose(np.diff(edges), 0.02)
+    assert np.isclose(edges, 0.33).any()
+    assert edges[0] <= 0.1
+    assert edges[-1] > 0.9
+
+
+def test_whole_numbers_are_not_split() -> None:
+    assert bin_edges(3, 5, 4, whole_numbers=True).tolist() == [3, 4, 5, 6]
+
+
+@pytest.mark.parametrize(
+    ("flagged", "side"),
+    [
+        ([True, True, False, False, False], "below"),
+        ([False, False, False, True, True], "above"),
+        ([False, False, False, False, False], "below"),  # nothing flagged: fewer values lie below 2.5
+    ],
+)
+def test_the_side_of_a_threshold_is_told_by_what_is_flagged(flagged: list[bool], side: str) -> None:
+    assert flagged_side(np.array([1.0, 2.0, 3.0, 4.0, 5.0]), 2.5, np.array(flagged)) == side
+
+
+def test_a_single_value_far_from_the_rest_stays_visible() -> None:
+    """1,000 to 1 would be a bar of a seventh of a px: the axis turns logarithmic."""
+    values = np.concatenate([np.full(1000, 0.9), [0.1]])
+
+    drawn = histogram(values, 0.5, values < 0.5)
+
+    assert drawn is not None
+    assert drawn.logarithmic
+    assert min(bar.height for bar in drawn.bars) > 5
+
+
+def test_values_that_are_missing_are_not_drawn() -> None:
+    assert histogram(np.array([np.nan, np.nan]), 0.5, np.array([False, False])) is None
