@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from curate.checks import Column, all_checks
-from curate.files import write_parquet
+from curate.files import read_parquet, write_parquet
 from curate.images import DECODE, Measured
 from curate.imaging import DECODERS
 
@@ -94,10 +94,9 @@ class Parts:
 
 def _read_or_remove(path: Path) -> pa.Table | None:
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     try:
-        return pq.read_table(path, partitioning=None)
+        return read_parquet(path)
     except (pa.ArrowException, OSError):
         with suppress(OSError):  # a reader who may not write leaves that to the next run
             path.unlink(missing_ok=True)
@@ -150,7 +149,9 @@ class Cache:
         """Remember what `relate` of a check found, in place of what it found before."""
         import pyarrow as pa
 
-        write_parquet(self.folder / f"{task}.parquet", pa.Table.from_pandas(relations, preserve_index=False), durable=False)
+        write_parquet(
+            self.folder / f"{task}.parquet", pa.Table.from_pandas(relations, preserve_index=False), durable=False
+        )
 
     def compact(self) -> None:
         """Merge small files, at the end of a run."""

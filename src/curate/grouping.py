@@ -10,14 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from curate import matching
+from curate import matching, neighbours
 from curate.matching import Bytes, Floats, Ints
+from curate.progress import Advance
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -81,32 +81,39 @@ class Groups:
     similarity: Floats
 
 
-def group_copies(thumbnails: Bytes, min_similarity: float) -> Groups:
+def group_copies(thumbnails: Bytes, min_similarity: float, relations: pd.DataFrame | None = None) -> Groups:
     """Groups of pictures that show the same photograph, each around its first (best) member.
 
     thumbnails: (N, SIDE, SIDE), best picture first. Equal thumbnails are compared once, however many there are;
-    blank ones are never grouped.
+    blank ones are never grouped. relations: their neighbours as `relate_thumbnails` finds them, None = find them.
     """
     kept, similarity = np.arange(len(thumbnails)), np.ones(len(thumbnails), np.float32)
-    rows = np.flatnonzero(matching.has_content(thumbnails))
-    first, member_of = _distinct(thumbnails, rows)
-    stars = _stars(thumbnails[first], min_similarity)
+    rows, first, names, member_of = _distinct(thumbnails)
+    if relations is None:
+        relations = neighbours.update(names, thumbnails[first], None)
+    stars = _stars(thumbnails[first], neighbours.links(relations, names, min_similarity), min_similarity)
     kept[rows] = first[stars.kept[member_of]]
     similarity[rows] = stars.similarity[member_of]
     return Groups(kept, similarity)
 
 
-def _distinct(thumbnails: Bytes, rows: Ints) -> tuple[Ints, Ints]:
-    """The first row of each distinct thumbnail, ascending, and for each of `rows` the number of its thumbnail there."""
-    seen: dict[bytes, int] = {}
-    digests = (blake2b(thumbnails[row].tobytes(), digest_size=16).digest() for row in rows)
-    member_of = np.array([seen.setdefault(digest, len(seen)) for digest in digests], np.int64)
-    return rows[np.unique(member_of, return_index=True)[1]], member_of
+def relate_thumbnails(thumbnails: Bytes, before: pd.DataFrame | None, advance: Advance) -> pd.DataFrame:
+    """The neighbours of each distinct thumbnail that is not blank; see `curate.neighbours`."""
+    _, first, names, _ = _distinct(thumbnails)
+    return neighbours.update(names, thumbnails[first], before, advance)
 
 
-def _stars(thumbnails: Bytes, min_similarity: float) -> Groups:
+def _distinct(thumbnails: Bytes) -> tuple[Ints, Ints, list[str], Ints]:
+    """Rows that are not blank; the first row and the name of each distinct thumbnail; the place of each row there."""
+    rows = np.flatnonzero(matching.has_content(thumbnails))
+    seen: dict[str, int] = {}
+    names = [neighbours.thumbnail_name(thumbnails[row].tobytes()) for row in rows]
+    member_of = np.array([seen.setdefault(name, len(seen)) for name in names], np.int64)
+    return rows, rows[np.unique(member_of, return_index=True)[1]], list(seen), member_of
+
+
+def _stars(thumbnails: Bytes, links: Sequence[Mapping[int, float]], min_similarity: float) -> Groups:
     """Greedy: the best picture without a group gathers those without a group that were verified against it."""
-    links = _links(thumbnails, min_similarity)
     kept, similarity = np.full(len(thumbnails), -1), np.ones(len(thumbnails), np.float32)
     for best in range(len(thumbnails)):
         if kept[best] >= 0:
@@ -136,17 +143,6 @@ def _gathered(
         newest = list(verified)
         found |= verified
     return found
-
-
-def _links(thumbnails: Bytes, min_similarity: float) -> list[dict[int, float]]:
-    """For each picture the verified ones among the proposed pairs, with their similarity."""
-    links: list[dict[int, float]] = [{} for _ in thumbnails]
-    pairs = matching.propose(thumbnails)
-    values = matching.similarity(thumbnails, pairs)
-    same = values >= min_similarity
-    for (one, other), value in zip(pairs[same].tolist(), values[same].tolist(), strict=True):
-        links[one][other] = links[other][one] = value
-    return links
 
 
 def _verified(thumbnails: Bytes, best: int, rows: Sequence[int], min_similarity: float) -> dict[int, float]:

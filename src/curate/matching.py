@@ -8,7 +8,7 @@ block, so that a pasted logo spoils only its own blocks, and brightness, contras
 Rejected: bit hashes (DCT hash, pHash) lose crops of 5 % and more, borders and logos; thumbnails of 48 px verify no
 better and weigh 2.3 times as much; a global correlation cannot tell two motorbikes in a studio from one.
 
-Everything here is numpy on arrays (N, 32, 32) of uint8; memory does not grow faster than N, time of `propose`
+Everything here is numpy on arrays (N, 32, 32) of uint8; memory does not grow faster than N, time of `nearest`
 grows with N squared (exact search by matrix products: fine up to about 50,000 pictures).
 """
 
@@ -18,6 +18,8 @@ from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
+
+from curate.progress import Advance, no_advance
 
 Floats = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
@@ -104,35 +106,43 @@ def _invariants(spectra: Floats) -> Floats:
     return np.asarray(found / (np.linalg.norm(found, axis=-1, keepdims=True) + 1e-6), dtype=np.float32)
 
 
-def propose(thumbnails: Bytes) -> Ints:
-    """Pairs that may show the same photograph: each picture with its nearest few.
+def nearest(thumbnails: Bytes, asking: Ints, among: Ints, advance: Advance = no_advance) -> tuple[Ints, Floats]:
+    """The pictures that may show the same photograph: for each asking one its nearest few among some.
 
-    Returns (P, 2) row numbers, first < second, each pair once, sorted.
+    asking, among: row numbers. advance: called with the number of rows done.
+    Returns (P, 2) row numbers (asking, other) and their nearness (P,), from MIN_PROPOSAL to 1.
     """
-    whole = _invariants(_spectra(thumbnails, slice(1)))[:, 0]  # (N, 42)
-    found = [_nearest(thumbnails, rows, whole) for rows in _blocks(len(thumbnails))]
-    pairs = np.sort(np.concatenate([np.empty((0, 2), np.int64), *found]), axis=1)
-    return np.unique(pairs, axis=0)
+    if not len(asking) or not len(among):
+        return np.empty((0, 2), np.int64), np.empty(0, np.float32)
+    whole = _invariants(_spectra(thumbnails[among], slice(1)))[:, 0]  # (M, 42)
+    pairs, nearness = [], []
+    for block in _blocks(len(asking), len(among)):
+        found, values = _nearest(thumbnails, asking[block], among, whole)
+        pairs.append(found)
+        nearness.append(values)
+        advance(block.stop - block.start)
+    return np.concatenate(pairs), np.concatenate(nearness)
 
 
-def _blocks(count: int) -> Iterator[slice]:
-    """Slices of 0..count such that (block, count) float32 stays below 64 MB."""
-    size = max(1, min(256, 2**24 // max(count, 1)))
+def _blocks(count: int, width: int = 1) -> Iterator[slice]:
+    """Slices of 0..count such that (block, width) float32 stays below 64 MB."""
+    size = max(1, min(256, 2**24 // max(width, 1)))
     return (slice(start, min(start + size, count)) for start in range(0, count, size))
 
 
-def _nearest(thumbnails: Bytes, rows: slice, whole: Floats) -> Ints:
-    """The nearest neighbours of some rows among all, by any window of the row, (P, 2)."""
+def _nearest(thumbnails: Bytes, rows: Ints, among: Ints, whole: Floats) -> tuple[Ints, Floats]:
+    """The nearest neighbours of some rows, by any window of the row; pairs (P, 2) and nearness (P,)."""
     asked = _invariants(_spectra(thumbnails[rows]))  # (B, W, 42)
-    nearness = asked[:, 0] @ whole.T  # (B, N)
+    nearness = asked[:, 0] @ whole.T  # (B, M)
     for window in range(1, len(WINDOWS)):
         np.maximum(nearness, asked[:, window] @ whole.T, out=nearness)
-    numbers = np.arange(rows.start, rows.stop)
-    nearness[numbers - rows.start, numbers] = -1  # not itself
+    nearness[rows[:, None] == among] = -1  # not itself
     count = min(NEIGHBOURS, nearness.shape[1])
     best = np.argpartition(-nearness, count - 1, axis=1)[:, :count]
-    near_enough = np.take_along_axis(nearness, best, axis=1) >= MIN_PROPOSAL
-    return np.stack([np.repeat(numbers, near_enough.sum(axis=1)), best[near_enough]], axis=1)
+    values = np.take_along_axis(nearness, best, axis=1)
+    near_enough = values >= MIN_PROPOSAL
+    pairs = np.stack([np.repeat(rows, near_enough.sum(axis=1)), among[best[near_enough]]], axis=1)
+    return pairs, values[near_enough]
 
 
 # ----------------------------------------------------------------------------------------------- verify

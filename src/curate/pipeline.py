@@ -1,8 +1,8 @@
 """`clean`: from a folder to a version, the flow on one screen.
 
-folder ── scan ─▶ labels ─▶ measure ─▶ judge ─▶ decide ─▶ commit
-adds      path    label     sha256     flags    keep      versions/…
-          size              facts      findings reasons
+folder ── scan ─▶ labels ─▶ measure ─▶ relate ─▶ judge ─▶ decide ─▶ commit
+adds      path    label     sha256     pairs      flags    keep      versions/…
+          size              facts                 findings reasons
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from curate.settings import Settings, as_dict, load_settings
 from curate.stages.judge import judge
 from curate.stages.labels import add_labels
 from curate.stages.measure import Effort, measure
+from curate.stages.relate import relate
 from curate.stages.scan import Scan, scan_folder
 from curate.summary import count
 from curate.versions import Version, commit, head
@@ -70,15 +71,12 @@ def clean(
     scan = scan_folder(project.folder)
     _require_files(scan, project)
     with project.writing("curate clean"):
-        table, effort = measure(
-            add_labels(scan.table(), settings.scan.labels),
-            project.folder,
-            Cache(project.cache),
-            executor_for(workers),
-            progress,
-        )
+        cache = Cache(project.cache)
+        files = add_labels(scan.table(), settings.scan.labels)
+        table, effort = measure(files, project.folder, cache, executor_for(workers), progress)
+        table = judge(table, settings, relate(table, cache, progress))
         log = read_log(project.review_log)
-        table = in_order(decide(judge(table, settings), settings, log))
+        table = in_order(decide(table, settings, log))
         counts = count(table)
         made = None if dry_run else _freeze(project, table, settings, counts)
         version = made or head(project.versions)

@@ -26,9 +26,10 @@ from PIL import Image
 from pydantic import Field
 
 from curate.checks import Action, Check, CheckSettings, Column, FactValue, flag
-from curate.grouping import best_first, best_paths, group_copies, has_conflict, labels_of
+from curate.grouping import best_first, best_paths, group_copies, has_conflict, labels_of, relate_thumbnails
 from curate.imaging import DecodedImage
-from curate.matching import SIDE
+from curate.matching import SIDE, Bytes
+from curate.progress import Advance
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,10 +53,14 @@ def measure(image: DecodedImage) -> Mapping[str, FactValue]:
     return {"thumbnail": image.grey.resize((SIDE, SIDE), Image.Resampling.BOX).tobytes()}
 
 
-def judge(table: pd.DataFrame, settings: Settings) -> pd.DataFrame:
+def relate(contents: pd.DataFrame, before: pd.DataFrame | None, advance: Advance) -> pd.DataFrame:
+    return relate_thumbnails(_thumbnails(contents["thumbnail"].dropna()), before, advance)
+
+
+def judge(table: pd.DataFrame, settings: Settings, relations: pd.DataFrame | None = None) -> pd.DataFrame:
     best = best_paths(table)
     distinct = table[(best == table["path"]).fillna(False) & table["thumbnail"].notna()]  # one row per content
-    found = _near_copies(distinct, settings.min_similarity).reindex(table.index)
+    found = _near_copies(distinct, settings.min_similarity, relations).reindex(table.index)
     kept_by_path = dict(zip(distinct["path"], found.loc[distinct.index, "kept"], strict=True))
     kept = best.map(kept_by_path).astype("string").fillna(best)
     group = kept.where(kept.groupby(kept).transform("size").reindex(table.index) > 1)
@@ -67,17 +72,20 @@ def judge(table: pd.DataFrame, settings: Settings) -> pd.DataFrame:
     )
 
 
-def _near_copies(distinct: pd.DataFrame, min_similarity: float) -> pd.DataFrame:
+def _near_copies(distinct: pd.DataFrame, min_similarity: float, relations: pd.DataFrame | None) -> pd.DataFrame:
     """For each row the path of the kept picture of its group (`kept`) and the `similarity` with it."""
     order = best_first(distinct)
     ranked = distinct.iloc[order]
-    thumbnails = np.frombuffer(b"".join(ranked["thumbnail"]), np.uint8).reshape(-1, SIDE, SIDE)
-    groups = group_copies(thumbnails, min_similarity)
+    groups = group_copies(_thumbnails(ranked["thumbnail"]), min_similarity, relations)
     columns: dict[str, Any] = {
         "kept": ranked["path"].to_numpy()[groups.kept],
         "similarity": groups.similarity,
     }
     return ranked[[]].assign(**columns).astype({"kept": "string", "similarity": "Float32"})
+
+
+def _thumbnails(stored: pd.Series[Any]) -> Bytes:
+    return np.frombuffer(b"".join(stored), np.uint8).reshape(-1, SIDE, SIDE)
 
 
 CHECK = Check(
@@ -87,6 +95,7 @@ CHECK = Check(
     settings=Settings,
     measure=measure,
     judge=judge,
+    relate=relate,
     because="it shows the same photograph as {near_copy_of}, which is larger, sharper or less compressed "
     "(similarity {near_similarity:.2f}, flagged from {settings.min_similarity})",
     facts=(Column("thumbnail", "binary", f"grey picture of {SIDE} x {SIDE} px, one byte each, row by row"),),

@@ -83,7 +83,8 @@ def _read(file: Path) -> pd.DataFrame:
         if suffix in (".jsonl", ".ndjson"):
             return _read_json_lines(file)
         if suffix == ".parquet":
-            return pd.read_parquet(file, partitioning=None, dtype_backend="numpy_nullable")  # class 1 stays "1"
+            with file.open("rb") as stream:
+                return pd.read_parquet(stream, dtype_backend="numpy_nullable")  # class 1 stays "1"
     except FileNotFoundError as error:
         raise SourceError(f"There is no label file {str(file)!r}.", 'Give a path, or "folders" or "none".') from error
     except (ValueError, TypeError, Warning, OSError) as error:
