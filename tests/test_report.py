@@ -186,7 +186,7 @@ def test_a_copy_stands_beside_the_picture_that_is_kept(folder: Path) -> None:
     page = made(folder, only(*CHECKS))
 
     pair = page.all("li", class_="card pair")[0].text.split()
-    assert pair.index("dropped") < pair.index("original") < pair.index("kept")
+    assert pair.index("dropped") < pair.index("best") < pair.index("kept")
 
 
 def test_duplicate_groups_show_the_best_copy_first_and_mark_contradicting_labels(tmp_path: Path) -> None:

@@ -10,10 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from curate import matching
 from curate.matching import Bytes, Floats, Ints
@@ -37,13 +36,15 @@ def update(
     advance: called with the number of pictures that have been compared.
     """
     before = _nothing() if before is None else before
-    place = _places(names)
-    is_new = place(before["thumbnail"], invert=True)
-    lost = (before["other"] != "") & ~before["other"].isin(list(names))
-    again = is_new | place(before.loc[lost, "thumbnail"])
+    here = set(names)
+    known = set(before["thumbnail"])
+    lost = (before["other"] != "") & ~before["other"].isin(here)
+    bereft = set(before.loc[lost, "thumbnail"])
+    is_new = np.array([name not in known for name in names], bool)
+    again = is_new | np.array([name in bereft for name in names], bool)
     fresh = _neighbours(names, thumbnails, np.flatnonzero(again), np.arange(len(names)), advance)
     met = _neighbours(names, thumbnails, np.flatnonzero(~again), np.flatnonzero(is_new), advance)
-    standing = before[before["thumbnail"].isin(np.asarray(names, dtype=object)[~again])]
+    standing = before[before["thumbnail"].isin(here - bereft)]
     found = _nearest_of_each([fresh, met, standing])
     return _with_similarity(found, before, names, thumbnails)
 
@@ -69,16 +70,6 @@ def _table(one: Sequence[str], other: Sequence[str], nearness: Floats) -> pd.Dat
 
     columns = {"thumbnail": pd.Series(one, dtype="str"), "other": pd.Series(other, dtype="str"), "nearness": nearness}
     return pd.DataFrame(columns)
-
-
-def _places(names: Sequence[str]) -> Any:
-    array = np.asarray(names, dtype=object)
-
-    def place(among: pd.Series[str], invert: bool = False) -> NDArray[np.bool_]:
-        found = np.isin(array, among.to_numpy(dtype=object)) if len(among) else np.zeros(len(array), bool)
-        return ~found if invert else found
-
-    return place
 
 
 def _neighbours(names: Sequence[str], thumbnails: Bytes, asking: Ints, among: Ints, advance: Advance) -> pd.DataFrame:

@@ -8,8 +8,11 @@ looks.
 from __future__ import annotations
 
 import os
+import re
 from importlib.resources import files
 from pathlib import Path
+
+from markupsafe import Markup, escape
 
 from curate import versions
 from curate.errors import SourceError
@@ -58,11 +61,15 @@ def report(
 def render(page: Page, thumbnails: dict[str, Thumbnail]) -> str:
     """The page as HTML. thumbnails: by sha256; a picture without one gets a note in its place."""
     from jinja2 import Environment, StrictUndefined
-    from markupsafe import Markup
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"printable": printable, "number": number}
+    environment.filters |= {"printable": printable, "breakable": breakable, "number": number}
     home = files("curate.reporting")
     template = environment.from_string(home.joinpath("page.html").read_text(encoding="utf-8"))
     style = Markup(home.joinpath("style.css").read_text(encoding="utf-8"))  # noqa: S704  our own file
     return template.render(page=page, thumbnails=thumbnails, style=style)
+
+
+def breakable(text: str) -> Markup:
+    """A name, escaped, that a narrow column may break after a slash or an underscore."""
+    return Markup(re.sub("[/_]", r"\g<0><wbr>", str(escape(printable(text)))))  # noqa: S704  escaped before

@@ -54,9 +54,7 @@ def find(
         ordered_by=ordered_by,
         unreadable=[_unreadable(row) for row in as_dicts(unreadable[:MAX_UNREADABLE])],
         reasons=dict(Counter(unreadable["read_error"]).most_common()),
-        in_groups="duplicate_group" in viewable
-        and len(viewable) > 0
-        and bool(viewable["duplicate_group"].notna().all()),
+        in_groups="duplicate_group" in viewable and bool(viewable["duplicate_group"].notna().all()),
     )
 
 
