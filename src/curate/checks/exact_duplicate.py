@@ -38,6 +38,6 @@ CHECK = Check(
     version=1,
     settings=Settings,
     judge=judge,
-    because="its bytes are the same as those of {exact_copy_of}, which is kept",
-    findings=(Column("exact_copy_of", "string", "path of the copy that is kept; NA = not an exact duplicate"),),
+    because="its bytes are the same as those of {exact_copy_of}, the copy to keep",
+    findings=(Column("exact_copy_of", "string", "path of the copy to keep; NA = not an exact duplicate"),),
 )

@@ -96,14 +96,14 @@ CHECK = Check(
     measure=measure,
     judge=judge,
     relate=relate,
-    because="it shows the same photograph as {near_copy_of}, which is larger, sharper or less compressed "
+    because="it shows the same photograph as {near_copy_of}, the best copy by size, sharpness and compression "
     "(similarity {near_similarity:.2f}, flagged from {settings.min_similarity})",
     facts=(Column("thumbnail", "binary", f"grey picture of {SIDE} x {SIDE} px, one byte each, row by row"),),
     findings=(
         Column(
             "near_copy_of",
             "string",
-            "path of the best copy, which is kept; NA = this is the best, or has no copy",
+            "path of the best copy; NA = this is the best, or has no copy",
         ),
         Column("near_similarity", "float32", "similarity with that copy, 1 = the same; NA = no such copy", 0, 1),
         Column(
