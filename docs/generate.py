@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import inspect
 import json
-import re
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -55,9 +54,7 @@ def checks_page() -> str:
 
 
 def _docstring(check: Check) -> str:
-    text = inspect.cleandoc(sys.modules[check.judge.__module__].__doc__ or "")
-    headings = "What it measures|Why it matters|What it flags|When it is wrong|Source"
-    return re.sub(rf"^({headings}):", r"\n**\1:**", text, flags=re.MULTILINE)
+    return "\n\n".join(f"**{heading}:** {text}" if heading else text for heading, text in check.about.items())
 
 
 def _check_details(check: Check) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Integral, Real
 from textwrap import fill
 
 import click
@@ -50,4 +51,5 @@ def _verdict(story: Story) -> str:
 
 
 def _short(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    fractional = isinstance(value, Real) and not isinstance(value, Integral)
+    return f"{value:.4g}" if fractional else str(value)

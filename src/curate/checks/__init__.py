@@ -8,6 +8,8 @@ tests) follows from the `CHECK` object.
 
 from __future__ import annotations
 
+import re
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -25,6 +27,8 @@ from curate.progress import Advance
 
 if TYPE_CHECKING:
     import pandas as pd  # half a second of start-up that the workers, who only measure, need not pay
+
+_HEADING = re.compile(r"^(What it measures|Why it matters|What it flags|When it is wrong|Source):", re.MULTILINE)
 
 Action = Literal["drop", "review", "note", "ignore"]
 FactValue = float | int | bool | str | bytes | None
@@ -86,6 +90,14 @@ class Check:
     def task(self) -> str:
         """The cache key of the measurement."""
         return f"{self.name}@{self.version}"
+
+    @property
+    def about(self) -> dict[str, str]:
+        """The page of the check, its module's docstring: the first sentence under "", then each heading's text."""
+        text = sys.modules[self.judge.__module__].__doc__ or self.summary
+        first, *parts = _HEADING.split(text.strip())
+        told = {heading: " ".join(body.split()) for heading, body in zip(parts[::2], parts[1::2], strict=True)}
+        return {"": " ".join(first.split()), **told}
 
 
 def flag(name: str, flagged: pd.Series[Any]) -> pd.DataFrame:

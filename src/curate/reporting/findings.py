@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from curate.checks import Check, all_checks
+from curate.checks import all_checks
 from curate.inspection import explain
 from curate.reporting.commands import Commands
 from curate.reporting.contents import Card, Finding, Picture, Setting, Unreadable
@@ -21,7 +19,6 @@ if TYPE_CHECKING:
 
 MAX_UNREADABLE = 1000  # lines of text, 100 kB in all
 ACTIONS = ("drop", "review", "note")  # in the order of their weight
-_HEADING = re.compile(r"^(What it \w+|Why it matters|When it is wrong|Source):", re.MULTILINE)
 
 
 def in_order_of_weight(flagged_by: dict[str, int], version: Version) -> list[str]:
@@ -47,7 +44,7 @@ def find(
         action=action_of(version, name),
         flagged=len(flagged),
         dropped=int(has_name(flagged["reasons"], name).sum()),
-        about=about(check) if check else {},
+        about=check.about if check else {},
         settings=[one for one in settings if one.name != "action"],
         cards=[_card(row, images, version, name, commands) for row in as_dicts(viewable[:most])],
         viewable=len(viewable),
@@ -56,14 +53,6 @@ def find(
         reasons=dict(Counter(unreadable["read_error"]).most_common()),
         in_groups="duplicate_group" in viewable and bool(viewable["duplicate_group"].notna().all()),
     )
-
-
-def about(check: Check) -> dict[str, str]:
-    """What a check says of itself: the first line of its module's docstring under "", then each heading's text."""
-    text = sys.modules[check.judge.__module__].__doc__ or check.summary
-    first, *parts = _HEADING.split(text.strip())
-    told = {heading: " ".join(body.split()) for heading, body in zip(parts[::2], parts[1::2], strict=True)}
-    return {"": " ".join(first.split()), **told}
 
 
 def _worst_first(flagged: pd.DataFrame, images: pd.DataFrame, version: Version, name: str) -> tuple[pd.DataFrame, str]:
