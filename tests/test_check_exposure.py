@@ -15,9 +15,10 @@ from curate.checks import Check
 from curate.checks.grayscale import CHECK as GRAYSCALE
 from curate.checks.low_information import CHECK as LOW_INFORMATION
 from curate.checks.overexposed import CHECK as OVEREXPOSED
-from curate.checks.overexposed import backdrop, overexposure
+from curate.checks.overexposed import backdrop, burnt_out, washed_out
 from curate.checks.underexposed import CHECK as UNDEREXPOSED
-from curate.checks.underexposed import darkness, percentile, unused_range
+from curate.checks.underexposed import darkness, unused_range
+from curate.exposure import percentile
 from curate.imaging import open_image
 
 CHECKS = (UNDEREXPOSED, OVEREXPOSED, LOW_INFORMATION, GRAYSCALE)
@@ -123,11 +124,37 @@ def test_a_grey_wall_as_cameras_meter_it_is_not_underexposed() -> None:
     assert flags(flat(118)) == {"low_information", "grayscale"}
 
 
-def test_darkness_counts_tones_up_to_64_whole_and_up_to_128_partly() -> None:
-    """Of 100 pixels: 20 black, left out; of the other 80, 40 count whole, 20 at 96 count half, 20 not at all."""
-    counts = histogram(v0=20, v64=40, v96=20, v200=20)
+def test_a_headlit_sign_at_night_is_not_underexposure() -> None:
+    """The sky is black but for the sensor's noise; the sign covers 7 %, the lit road 33 %."""
+    night = np.random.default_rng(7).normal(6, 2, (240, 320, 3)).clip(0, 255).astype(np.uint8)
+    night[160:] = np.linspace(60, 150, 80).astype(np.uint8)[:, None, None]
+    night[40:120, 120:190] = (40, 90, 210)
+
+    assert "underexposed" not in flags(Image.fromarray(night))
+
+
+def test_a_dark_room_is_underexposed_in_spite_of_a_bright_window() -> None:
+    """Three quarters are at most 60 of 255, which is 4.6 stops below white; the window takes the rest."""
+    room = np.random.default_rng(8).normal(35, 8, (240, 320, 3)).clip(15, 60).astype(np.uint8)
+    room[40:160, 100:260] = 240  # 25 % of the picture
+
+    assert "underexposed" in flags(Image.fromarray(room))
+
+
+def test_darkness_counts_tones_up_to_32_whole_and_up_to_96_partly() -> None:
+    """Of 100 pixels: 20 black, left out; of the other 80, 40 count whole, 20 at 64 count half, 20 not at all."""
+    counts = histogram(v0=10, v15=10, v32=40, v64=20, v96=20)
 
     assert darkness(counts) == (40 + 20 / 2) / 80
+
+
+def test_black_is_up_to_twice_the_darkest_fiftieth_but_from_16_to_32_at_most() -> None:
+    """The darkest fiftieth at 12 makes all below 24 black, at 31 all below 32, at 2 all below 16."""
+    assert darkness(histogram(v12=2, v23=50, v96=48)) == 0
+    assert darkness(histogram(v12=2, v24=48, v96=50)) == 48 / 98
+    assert darkness(histogram(v31=50, v96=50)) == 0
+    assert darkness(histogram(v32=50, v96=50)) == 0.5
+    assert darkness(histogram(v2=2, v16=49, v96=49)) == 0.5
 
 
 def test_a_picture_that_is_black_all_over_is_as_dark_as_can_be() -> None:
@@ -135,11 +162,16 @@ def test_a_picture_that_is_black_all_over_is_as_dark_as_can_be() -> None:
 
 
 def test_unused_range_is_measured_in_stops_below_white() -> None:
-    """In sRGB a stop down divides by 2^(1/2.2) = 1.37: 255, 186, 136, 99; a stop is 0.8 / 3."""
+    """In sRGB a stop down divides by 2^(1/2.2) = 1.37: 255, 186, 136, 99; a stop is 0.22."""
     assert unused_range(histogram(v255=100)) == 0
-    assert unused_range(histogram(v136=100)) == pytest.approx(2 * 0.8 / 3, abs=0.01)
-    assert unused_range(histogram(v99=100)) == pytest.approx(3 * 0.8 / 3, abs=0.01)
+    assert unused_range(histogram(v136=100)) == pytest.approx(0.44, abs=0.01)
+    assert unused_range(histogram(v99=100)) == pytest.approx(0.66, abs=0.01)
     assert unused_range(histogram(v0=100)) == 1
+
+
+def test_unused_range_ignores_the_brightest_three_percent() -> None:
+    assert unused_range(histogram(v99=97, v255=3)) == pytest.approx(0.66, abs=0.01)
+    assert unused_range(histogram(v99=96, v255=4)) == 0
 
 
 def test_a_percentile_is_the_value_that_enough_pixels_do_not_exceed() -> None:
@@ -162,6 +194,22 @@ def test_a_framed_white_backdrop_is_not_overexposure() -> None:
     assert "overexposed" not in flags(framed)
 
 
+def test_a_backdrop_darkened_towards_the_corners_is_not_overexposure() -> None:
+    """White from 255 in the middle to 230 in the corners, as lenses shade it: nearly white, so still a backdrop."""
+    shade = np.hypot(*np.meshgrid(np.linspace(-1, 1, 320), np.linspace(-1, 1, 240))) / np.sqrt(2)
+    lens = np.asarray(on_backdrop(255)) * (1 - 0.1 * shade[..., None] ** 2)
+
+    assert "overexposed" not in flags(Image.fromarray(lens.round().astype(np.uint8)))
+
+
+def test_a_street_before_a_white_sky_is_not_overexposure() -> None:
+    """A third is pure white and no shadow is below 60, but the middle tones are where they should be."""
+    street = np.random.default_rng(9).normal(115, 15, (240, 320, 3)).clip(60, 200).astype(np.uint8)
+    street[:80] = 255
+
+    assert "overexposed" not in flags(Image.fromarray(street))
+
+
 def test_light_in_a_window_is_not_overexposure_while_shadows_are_dark() -> None:
     room = daylight(-1)
     ImageDraw.Draw(room).rectangle((120, 60, 240, 180), fill=(255, 255, 255))  # 17 % of the picture
@@ -178,12 +226,28 @@ def test_a_backdrop_is_white_along_the_edge_or_a_tenth_inside() -> None:
     assert backdrop(np.zeros((100, 100), bool)) == 0
 
 
-def test_overexposure_is_half_at_the_edge_of_the_usual() -> None:
-    """A quarter white of which half is backdrop leaves glare of 1/8; shadows at 50; both are the edge of the usual."""
-    assert overexposure(white=0.25, backdrop=0.5, burnt=0, shadows=50) == 0.5
-    assert overexposure(white=0.25, backdrop=0.5, burnt=0, shadows=25) == 0.25
-    assert overexposure(white=0, backdrop=0, burnt=0.4, shadows=0) == 0.5
-    assert overexposure(white=1, backdrop=1, burnt=0, shadows=255) == 0
+def test_washed_out_takes_glare_and_light_shadows_and_a_light_median() -> None:
+    """0.1 of the picture, luma 55 and luma 165 are the edges of the usual: each is 0.5, and the least counts."""
+    assert washed_out(glare=0.1, shadows=55, median=165) == 0.5
+    assert washed_out(glare=0.05, shadows=55, median=165) == 0.25
+    assert washed_out(glare=0.3, shadows=11, median=255) == pytest.approx(0.1)
+    assert washed_out(glare=0.3, shadows=100, median=33) == pytest.approx(0.1)
+
+
+def test_burnt_out_is_relative_to_what_is_no_backdrop() -> None:
+    """Three tenths of it are the edge of the usual. A picture that is backdrop all over has lost nothing."""
+    assert burnt_out(lost=0.30, sound=0.70) == pytest.approx(0.5)
+    assert burnt_out(lost=0.15, sound=0.35) == pytest.approx(0.5)
+    assert burnt_out(lost=0, sound=0) == 0
+
+
+def test_a_pale_backdrop_is_not_overexposure() -> None:
+    """Pale yellow has its red channel at the end, on purpose."""
+    picture = on_backdrop(255)
+    pale = np.asarray(picture).copy()
+    pale[(pale == 255).all(axis=2)] = (255, 250, 200)
+
+    assert "overexposed" not in flags(Image.fromarray(pale))
 
 
 # --- labels ---------------------------------------------------------------------------------------------------

@@ -15,11 +15,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-import numpy as np
 from pydantic import Field
 
 from curate.checks import Action, Check, CheckSettings, Column, FactValue, flag
-from curate.checks.underexposed import channels_on_grid, percentile
+from curate.exposure import channels_on_grid, histogram_of, percentile
 from curate.imaging import DecodedImage
 
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ class Settings(CheckSettings):
 def measure(image: DecodedImage) -> Mapping[str, FactValue]:
     channels = channels_on_grid(image.rgb)
     spread = channels.max(axis=0) - channels.min(axis=0)
-    return {"chroma": percentile(np.bincount(spread.ravel(), minlength=256), 0.99) / 255}
+    return {"chroma": percentile(histogram_of(spread), 0.99) / 255}
 
 
 def judge(table: pd.DataFrame, settings: Settings) -> pd.DataFrame:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from curate.checks import Action, Check, CheckSettings, Column, FactValue, flag
-from curate.checks.underexposed import percentile
+from curate.exposure import percentile
 from curate.imaging import DecodedImage
 
 if TYPE_CHECKING:
