@@ -15,10 +15,12 @@ grows with N squared (exact search by matrix products: fine up to about 50,000 p
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
 
+from curate.executors import available_cores
 from curate.progress import Advance, no_advance
 
 Floats = NDArray[np.float32]
@@ -116,11 +118,13 @@ def nearest(thumbnails: Bytes, asking: Ints, among: Ints, advance: Advance = no_
         return np.empty((0, 2), np.int64), np.empty(0, np.float32)
     whole = _invariants(_spectra(thumbnails[among], slice(1)))[:, 0]  # (M, 42)
     pairs, nearness = [], []
-    for block in _blocks(len(asking), len(among)):
-        found, values = _nearest(thumbnails, asking[block], among, whole)
-        pairs.append(found)
-        nearness.append(values)
-        advance(block.stop - block.start)
+    blocks = list(_blocks(len(asking), len(among)))
+    with ThreadPoolExecutor(available_cores()) as threads:  # numpy lets go of the interpreter in large operations
+        answers = threads.map(lambda block: _nearest(thumbnails, asking[block], among, whole), blocks)
+        for block, (found, values) in zip(blocks, answers, strict=True):
+            pairs.append(found)
+            nearness.append(values)
+            advance(block.stop - block.start)
     return np.concatenate(pairs), np.concatenate(nearness)
 
 
@@ -153,11 +157,12 @@ def similarity(thumbnails: Bytes, pairs: Ints) -> Floats:
 
     thumbnails: (N, SIDE, SIDE). pairs: (P, 2) row numbers. Symmetric: the order within a pair does not matter.
     """
-    found = np.zeros(len(pairs), np.float32)
-    for start in range(0, len(pairs), 512):  # 512 pairs keep the alignment's arrays below 20 MB
-        chunk = np.sort(pairs[start : start + 512], axis=1)
-        found[start : start + 512] = _similarity(thumbnails[chunk[:, 0]], thumbnails[chunk[:, 1]])
-    return found
+    ordered = np.sort(pairs, axis=1)
+    # 512 pairs keep the alignment's arrays below 20 MB.
+    chunks = [ordered[start : start + 512] for start in range(0, len(pairs), 512)]
+    with ThreadPoolExecutor(available_cores()) as threads:
+        found = threads.map(lambda chunk: _similarity(thumbnails[chunk[:, 0]], thumbnails[chunk[:, 1]]), chunks)
+    return np.concatenate([np.empty(0, np.float32), *found])
 
 
 def _similarity(first: Bytes, second: Bytes) -> Floats:
