@@ -121,8 +121,7 @@ def process(environment: dict[str, str]) -> Curate:
     """Run a command line as a process of its own; other keywords go to subprocess.run."""
 
     def run(*arguments: str | Path, **options: Any) -> Done:
-        options = {"env": environment, "capture_output": True, "timeout": 120} | options
-        done = subprocess.run(command(*arguments), **options)
-        return Done(done.returncode, (done.stdout or b"").decode(), (done.stderr or b"").decode())
+        done = subprocess.run(command(*arguments), env=environment, capture_output=True, text=True, **options)
+        return Done(done.returncode, done.stdout, done.stderr)
 
     return run

@@ -187,7 +187,7 @@ def test_unknown_pictures_can_not_be_decided_about(photos: Path, curate: Curate)
 
     assert done.code == 2
     assert "Error: This version has no picture 'cats/O.jpg'." in done.err
-    assert "Did you mean 'cats/0.jpg'" in done.err
+    assert "'cats/0.jpg'" in done.err.partition("Hint: Did you mean ")[2]
 
 
 def test_exactly_one_answer_is_needed(photos: Path, curate: Curate) -> None:
@@ -205,9 +205,7 @@ def test_exactly_one_answer_is_needed(photos: Path, curate: Curate) -> None:
         ("ada", " ", "can't be relabelled to nothing"),
     ],
 )
-def test_names_and_labels_that_would_be_misread_are_refused(
-    photos: Path, by: str, label: str, complaint: str
-) -> None:
+def test_names_and_labels_that_would_be_misread_are_refused(photos: Path, by: str, label: str, complaint: str) -> None:
     library.clean(photos, workers=1)
 
     with pytest.raises(SourceError, match=complaint):

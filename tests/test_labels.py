@@ -202,7 +202,7 @@ def test_a_missing_label_file_is_named(photos: Path, curate: Curate) -> None:
     done = curate("clean", photos, "--labels", "labls.csv")
 
     assert done.code == 2
-    assert done.err == "Error: There is no label file 'labls.csv'.\nHint: Give a path, or \"folders\" or \"none\".\n"
+    assert done.err == 'Error: There is no label file \'labls.csv\'.\nHint: Give a path, or "folders" or "none".\n'
 
 
 def test_a_folder_as_label_file_is_refused(photos: Path, curate: Curate) -> None:

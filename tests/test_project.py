@@ -190,7 +190,8 @@ def test_a_folder_through_a_link_is_the_same_data_set(photos: Path, tmp_path: Pa
     direct = library.clean(photos, workers=1)
     through_link = library.clean(tmp_path / "shortcut", workers=1)
 
-    assert direct.version and through_link.version
+    assert direct.version
+    assert through_link.version
     assert direct.version.id == through_link.version.id
     assert through_link.project.store == tmp_path / "shortcut.curate"
 

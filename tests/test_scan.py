@@ -6,6 +6,7 @@ import os
 import socket
 import time
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -27,8 +28,8 @@ def clean(folder: Path, **options: object) -> Cleaned:
     return library.clean(folder, workers=1, **options)  # type: ignore[arg-type]
 
 
-def row(table: pd.DataFrame, path: str) -> pd.Series[object]:
-    return table.set_index("path").loc[path]
+def row(table: pd.DataFrame, path: str) -> dict[str, Any]:
+    return dict(table[table["path"] == path].iloc[0])
 
 
 # ---- Which files
@@ -187,13 +188,17 @@ def test_an_unchanged_folder_is_not_opened_again_and_makes_no_version(photos: Pa
     again = clean(photos)
 
     assert (again.effort.opened, again.effort.hashed, again.is_new) == (0, 0, False)
-    assert again.version and again.version.name == "v1"
+    assert again.version
+    assert again.version.name == "v1"
 
 
 def test_a_changed_threshold_opens_nothing_and_makes_a_version(photos: Path) -> None:
     clean(photos)
 
-    strict = {"checks.odd_aspect_ratio.action": "drop", "checks.odd_aspect_ratio.min_aspect_ratio": 0.8}  # they have 0.75
+    strict = {
+        "checks.odd_aspect_ratio.action": "drop",
+        "checks.odd_aspect_ratio.min_aspect_ratio": 0.8,
+    }  # they have 0.75
     again = clean(photos, changes=strict)
 
     assert (again.effort.opened, again.effort.hashed, again.is_new) == (0, 0, True)
@@ -249,6 +254,27 @@ def test_a_change_within_the_same_second_and_of_the_same_size_is_seen(photos: Pa
     again = clean(photos)
 
     assert row(again.table, "cats/0.jpg")["sha256"] != row(first.table, "cats/0.jpg")["sha256"]
+
+
+def test_a_folder_that_was_just_written_is_up_to_date_after_clean(photos: Path) -> None:
+    """Files too new for their time to tell a change are hashed again by the next run, but not called changed."""
+    write(photos / "cats" / "0.jpg", PICTURES[0], mtime_s=int(time.time()))
+    clean(photos)
+
+    assert library.status(photos).up_to_date
+    again = clean(photos)
+    assert (again.effort.opened, again.effort.hashed) == (0, 1)
+
+
+def test_status_tells_new_changed_and_gone_files(photos: Path) -> None:
+    clean(photos)
+    write(photos / "cats" / "new.jpg", picture(103))
+    write(photos / "cats" / "1.jpg", PICTURES[1], mtime_s=LONG_AGO_S + 1)
+    (photos / "dogs" / "5.jpg").unlink()
+
+    status = library.status(photos)
+
+    assert (status.new, status.changed, status.gone) == (["cats/new.jpg"], ["cats/1.jpg"], ["dogs/5.jpg"])
 
 
 def test_files_that_are_plainly_no_pictures_are_rows_that_nobody_opens(photos: Path) -> None:
@@ -349,7 +375,8 @@ def test_equal_pictures_give_the_equal_id_anywhere(photos: Path, tmp_path: Path)
 
     second = library.clean(other, store=tmp_path / "store 2", workers=2)
 
-    assert first.version and second.version
+    assert first.version
+    assert second.version
     assert second.version.id == first.version.id
 
 

@@ -67,8 +67,10 @@ def test_every_check_has_a_section() -> None:
         ("[scan]\nzzz = 1\n", "There is no setting 'scan.zzz'. There are: labels."),
         (
             "[checks.blurry]\naction = 'dorp'\n",
-            "The setting checks.blurry.action = 'dorp' does not fit: "
-            "Input should be 'drop', 'review', 'note' or 'ignore'.",
+            (
+                "The setting checks.blurry.action = 'dorp' does not fit: "
+                "Input should be 'drop', 'review', 'note' or 'ignore'."
+            ),
         ),
         (
             "[versions]\nkeep_bytes = true\n",
@@ -76,13 +78,17 @@ def test_every_check_has_a_section() -> None:
         ),
         (
             "[checks.odd_aspect_ratio]\nmin_aspect_ratio = 'wide'\n",
-            "The setting checks.odd_aspect_ratio.min_aspect_ratio = 'wide' does not fit: "
-            "Input should be a valid number, unable to parse string as a number.",
+            (
+                "The setting checks.odd_aspect_ratio.min_aspect_ratio = 'wide' does not fit: "
+                "Input should be a valid number, unable to parse string as a number."
+            ),
         ),
         (
             "[checks.odd_aspect_ratio]\nmin_aspect_ratio = -1\n",
-            "The setting checks.odd_aspect_ratio.min_aspect_ratio = -1 does not fit: "
-            "Input should be greater than or equal to 0.",
+            (
+                "The setting checks.odd_aspect_ratio.min_aspect_ratio = -1 does not fit: "
+                "Input should be greater than or equal to 0."
+            ),
         ),
         (
             "checks = 3\n",

@@ -17,6 +17,10 @@ import click
 
 from curate_cli import commands
 
+# Read by numpy when it is imported. Its many small matrix products lose more by waking threads than they gain; work
+# that is worth dividing is divided by curate itself, over processes or threads.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 SECTIONS = {
     "Curate": ("clean", "decide", "report", "export"),
     "Look": ("status", "why", "table", "checks"),
@@ -97,7 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         error.show()
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, click.Abort):
-        click.echo("\nInterrupted. What was measured is kept; the same command goes on from there.", err=True)
+        click.echo("Interrupted. What was measured is kept; the same command goes on from there.", err=True)
         sys.exit(130)
     except BrokenPipeError:  # `curate table DIR | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -10,9 +10,11 @@ import click
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
-folder: Decorator = click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+folder: Decorator = click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, readable=False))
 store: Decorator = click.option(
-    "--store", type=click.Path(path_type=Path), help="Where curate keeps its files. Default: DIR.curate."
+    "--store",
+    type=click.Path(path_type=Path, readable=False),
+    help="Where curate keeps its files. Default: DIR.curate.",
 )
 version: Decorator = click.option(
     "--version",

@@ -6,7 +6,7 @@ import dataclasses
 import json
 import shlex
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -67,6 +67,11 @@ def shorten(line: str, width: int = WIDTH) -> str:
     return line if len(line) <= width else line[: width - 1] + "…"
 
 
+def end_of(path: str, width: int = 36) -> str:
+    """The path, its beginning cut where it is longer than the width: what tells files apart is at the end."""
+    return path if len(path) <= width else "…" + path[1 - width :]
+
+
 def name_some(paths: Sequence[str], most: int = 3) -> str:
     """The first few paths, and how many more there are."""
     shown = ", ".join(map(printable, paths[:most]))
@@ -105,7 +110,7 @@ def write_table(rows: pd.DataFrame, format_: str, output: Path | None) -> None:
 
     if output is None and format_ == "parquet" and sys.stdout.isatty():
         raise click.UsageError("Parquet is not readable on a terminal: add --output FILE.")
-    writers = {
+    writers: dict[str, Callable[[Any], object]] = {
         "csv": lambda target: rows.to_csv(target, index=False),
         "json": lambda target: rows.to_json(target, orient="records", indent=2, force_ascii=False),
         "parquet": lambda target: rows.to_parquet(target, index=False),
@@ -116,5 +121,5 @@ def write_table(rows: pd.DataFrame, format_: str, output: Path | None) -> None:
             rows = rows.map(lambda cell: printable(cell) if isinstance(cell, str) else cell)
         writers[format_](sys.stdout.buffer if format_ == "parquet" else sys.stdout)
         return
-    with replacing(output) as temporary:
-        writers[format_](temporary)
+    with replacing(output) as temporary, temporary.open("wb") as stream:
+        writers[format_](stream)

@@ -70,7 +70,8 @@ def sync(path: Path) -> None:
 def write_text(target: Path, text: str, durable: bool = True) -> None:
     """Write a small text file, whole or not at all."""
     with replacing(target, durable) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        # A path given on the command line may hold bytes that are no text; in JSON, "\udcff" is a valid way to say so.
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def write_json(target: Path, value: Any) -> None:
@@ -82,8 +83,17 @@ def write_parquet(target: Path, table: pa.Table, durable: bool = True) -> None:
     """Write a Parquet file, whole or not at all."""
     import pyarrow.parquet as pq
 
-    with replacing(target, durable) as temporary:
-        pq.write_table(table, temporary, compression="zstd")
+    # Opened here, as pyarrow takes no path that is no valid UTF-8.
+    with replacing(target, durable) as temporary, temporary.open("wb") as stream:
+        pq.write_table(table, stream, compression="zstd")
+
+
+def read_parquet(file: Path) -> pa.Table:
+    """The whole table. Raises OSError or pyarrow.ArrowException for a missing or damaged file."""
+    import pyarrow.parquet as pq
+
+    with file.open("rb") as stream:
+        return pq.read_table(stream)
 
 
 def remove_temporary(folder: Path, pattern: str = ".*.tmp") -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -244,10 +243,8 @@ def describe_check(name: str, settings: Settings) -> str:
     chosen = settings.of(name)
     lines = [
         f"{name}: {check.summary}",
-        "",
-        (sys.modules[check.judge.__module__].__doc__ or "").strip(),
-        "",
-        "Settings",
+        *(f"\n{fill(f'{heading}: {text}'.removeprefix(': '), 80)}" for heading, text in check.about.items()),
+        "\nSettings",
     ]
     for key, field in type(chosen).model_fields.items():
         lines.append(f"  checks.{name}.{key} = {getattr(chosen, key)!r}")
@@ -277,6 +274,7 @@ def record_decisions(
     names = [_path_in(rows, project, path) for path in paths]
     reviewer = by or versions.author()
     _require_decidable(rows.set_index("path").loc[names, "sha256"], reviewer, answer, label)
+    _require_text(reviewer, label, note)
     made = [new_decision(name, content[name], answer, reviewer, label, note) for name in names]
     append(project.review_log, made)
     return made
@@ -292,3 +290,9 @@ def _require_decidable(content: pd.Series[str], reviewer: str, answer: Answer, l
         raise SourceError(f"{reviewer!r} can't be the name of a reviewer: it reads like a check in `reasons`.")
     if answer == "relabel" and not label.strip():
         raise SourceError("A picture can't be relabelled to nothing.", "Give the right label, or drop the picture.")
+
+
+def _require_text(*words: str) -> None:
+    for word in words:
+        if not word.isascii() and any("\ud800" <= char <= "\udfff" for char in word):
+            raise SourceError(f"{word!r} is not valid UTF-8.", "Set your terminal to UTF-8.")

@@ -86,9 +86,10 @@ def keep_objects(project: Project, table: pd.DataFrame, keep_bytes: str) -> None
 
 def _store_object(source: Path, target: Path, sha256: str, methods: tuple[Method, ...]) -> bool:
     """False if no method works here. A file that is gone or changed since it was measured is left out."""
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    temporary = target.with_name(f".{target.name}.tmp")
     with explained(target):
         target.parent.mkdir(parents=True, exist_ok=True)
+        temporary.unlink(missing_ok=True)  # left by a run that was killed right here
         try:
             if place(source, temporary, methods) is None:
                 return False

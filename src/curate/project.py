@@ -14,6 +14,7 @@ from pathlib import Path
 
 from curate.errors import SourceError, StoreError, StoreLocked
 from curate.files import explained, remove_temporary, write_json
+from curate.paths import to_text
 
 STORE_FORMAT = 1
 STORE_SUFFIX = ".curate"
@@ -93,22 +94,28 @@ class Project:
         self._check_format()
         holder = self.store / "lock.json"
         lock = FileLock(self.store / "lock", timeout=LOCK_WAIT_S)
-        try:
-            with explained(self.store):
+        with explained(self.store):
+            try:
                 lock.acquire()
-        except Timeout as error:
-            raise StoreLocked(_who_holds(holder), "Wait until it ends, then run the same command again.") from error
+            except Timeout as error:  # an OSError, which `explained` must not see
+                raise StoreLocked(_who_holds(holder), "Wait until it ends, then run the same command again.") from error
         try:
             started = datetime.now(UTC).isoformat(timespec="seconds")
             write_json(holder, {"pid": os.getpid(), "host": platform.node(), "command": command, "since": started})
             self._write_format()
-            for folder in (self.cache, self.versions, self.versions / "tags"):
-                remove_temporary(folder)
+            self._remove_temporary_files()
             yield
         finally:
             with suppress(OSError):  # it only says who holds the lock
                 holder.unlink(missing_ok=True)
             lock.release()
+
+    def _remove_temporary_files(self) -> None:
+        """What killed runs left; not those of `curate report`, which takes no lock."""
+        for folder in (self.cache, self.versions, self.versions / "tags"):
+            remove_temporary(folder)
+        for name in ("lock.json", "store.json"):
+            remove_temporary(self.store, f".{name}.*.tmp")
 
     def require_store(self) -> None:
         """Raises StoreError when nothing has been curated here yet."""
@@ -141,7 +148,7 @@ class Project:
 
     def _write_format(self) -> None:
         if not (self.store / "store.json").exists():
-            write_json(self.store / "store.json", {"format": STORE_FORMAT, "folder": self.folder.name})
+            write_json(self.store / "store.json", {"format": STORE_FORMAT, "folder": to_text(self.folder.name)})
 
 
 def _is_store(folder: Path) -> bool:

@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any
 
 from curate.cache import tasks_and_columns
 from curate.errors import CurateError, StoreError, VersionNotFound
-from curate.files import explained, replacing, sync, write_json, write_parquet
+from curate.files import explained, read_parquet, sync, write_json, write_parquet
 
 if TYPE_CHECKING:
     import numpy as np
@@ -299,7 +299,8 @@ def changed_rows(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
     if not len(before):
         return after
     same = (place >= 0) & (_row_hashes(before[list(after.columns)])[place] == _row_hashes(after))
-    return after[~same]
+    changed: pd.DataFrame = after[~same]
+    return changed
 
 
 def _row_hashes(frame: pd.DataFrame) -> NDArray[np.integer[Any]]:
@@ -326,11 +327,10 @@ def _new_facts(folder: Path, newest: Version | None, table: pd.DataFrame) -> pd.
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:
-    import pandas as pd
     import pyarrow as pa
 
     try:
-        rows: pd.DataFrame = pd.read_parquet(path, partitioning=None)
+        rows: pd.DataFrame = read_parquet(path).to_pandas()
     except (OSError, pa.ArrowException) as error:
         raise _damaged(path, error) from error
     return rows
@@ -347,8 +347,7 @@ def _write_table(path: Path, frame: pd.DataFrame) -> str:
 def _publish(path: Path, value: dict[str, Any]) -> None:
     """Create the version's JSON, whole, and only if nobody else took the number."""
     draft = path.with_suffix(".draft")
-    with replacing(draft) as temporary:
-        temporary.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_json(draft, value)
     with explained(path):
         try:
             os.link(draft, path)  # unlike a rename, fails if the name exists

@@ -26,7 +26,7 @@ def command(folder: Path, a: str, b: str | None, store: Path | None, as_json: bo
       curate diff ./images v1 --json
     """
     from curate.history import diff
-    from curate_cli.output import print_json, print_table
+    from curate_cli.output import end_of, print_json, print_table
 
     found = diff(folder, a, b, store=store)
     if as_json:
@@ -37,4 +37,9 @@ def command(folder: Path, a: str, b: str | None, store: Path | None, as_json: bo
         f"{found.before.name} -> {found.after.name}: "
         + (", ".join(f"{number:,} {name}" for name, number in counts.items()) or "the same")
     )
-    print_table([(row.change, row.path, f"{row.before} -> {row.after}  {row.why}") for row in found.rows.itertuples()])
+    print_table(
+        [
+            (row["change"], end_of(row["path"]), f"{row['before']} -> {row['after']}  {row['why']}")
+            for row in found.rows.to_dict("records")
+        ]
+    )

@@ -8,6 +8,7 @@ The export is made under a temporary name and renamed when it is whole, so that 
 
 from __future__ import annotations
 
+import glob
 import os
 import posixpath
 import re
@@ -20,7 +21,7 @@ from typing import TYPE_CHECKING
 
 from curate import versions
 from curate.errors import SourceError, StoreError
-from curate.files import explained, sync
+from curate.files import explained, sync, write_parquet
 from curate.objects import Method, find_bytes, place
 from curate.paths import to_file_name
 from curate.pipeline import in_order
@@ -67,6 +68,7 @@ def export(
     table = in_order(versions.read_table(project.versions, found))
     table = table.assign(exported_path=exported_paths(table))
     target = _free_target(Path(out), project)
+    _remove_killed(target)
     draft = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
         with explained(target):
@@ -138,6 +140,17 @@ def _is_empty_folder(path: Path) -> bool:
     return path.is_dir() and not path.is_symlink() and not any(path.iterdir())
 
 
+def _remove_killed(target: Path) -> None:
+    """Remove what earlier exports to the same place left when they were killed."""
+    for draft in target.parent.glob(f".{glob.escape(target.name)}.*.tmp"):
+        try:
+            os.kill(int(draft.suffixes[-2][1:]), 0)  # signal 0 only asks whether the process exists
+        except ProcessLookupError:
+            shutil.rmtree(draft, ignore_errors=True)
+        except (ValueError, IndexError, OverflowError, PermissionError):
+            continue  # not ours, or alive
+
+
 def _write(project: Project, kept: pd.DataFrame, draft: Path, copy: bool, progress: Progress) -> Counter[Method]:
     methods: Counter[Method] = Counter()
     allowed: tuple[Method, ...] = ("copy",) if copy else ("reflink", "hard link", "copy")
@@ -160,5 +173,7 @@ def _write(project: Project, kept: pd.DataFrame, draft: Path, copy: bool, progre
 
 
 def _write_manifest(table: pd.DataFrame, draft: Path) -> None:
+    import pyarrow as pa
+
     table.to_csv(draft / "manifest.csv", index=False)
-    table.to_parquet(draft / "manifest.parquet", index=False, compression="zstd")
+    write_parquet(draft / "manifest.parquet", pa.Table.from_pandas(table, preserve_index=False))

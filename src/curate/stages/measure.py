@@ -85,14 +85,15 @@ class _Work:
     def measure_what_is_missing(self, files: pd.DataFrame, facts: pd.DataFrame) -> pd.DataFrame:
         """Measure each content that lacks facts, once; files of unknown content are hashed on the way."""
         wanted = tuple(tasks_and_columns())
-        known = set(facts.index[facts["complete"]])
+        known, tried = set(facts.index[facts["complete"]]), set[str]()
         while True:  # a second time only if the file that stood for several of the same content has vanished
-            todo = files[self._readable(files) & ~files["sha256"].isin(known)]
+            todo = files[self._readable(files) & ~files["sha256"].isin(known) & ~files["path"].isin(tried)]
             todo = todo[todo["sha256"].isna() | ~todo["sha256"].duplicated()]
             if todo.empty:
                 return files.assign(sha256=files["sha256"].mask(files["path"].isin(list(self.effort.unread))))
             digests = self._run(measure_files, "Measuring", [self._request(row, wanted) for row in _rows(todo)])
             known |= set(digests.values())
+            tried |= set(todo["path"])
             # What was read just now counts, even where size and time had promised something else.
             files = files.assign(sha256=_mapped(files["path"], digests).fillna(files["sha256"]))
 
