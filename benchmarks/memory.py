@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+
 from processes import header, peak_memory_mb, run_timed, write_result
 
 SIZES = (1_000, 10_000, 100_000)

@@ -15,6 +15,8 @@ from curate.versions import Version
 if TYPE_CHECKING:
     import pandas as pd
 
+    _Text = pd.Series[str] | str
+
 
 def log(folder: str | Path, *, store: str | Path | None = None) -> list[Version]:
     """All versions, newest first. Raises StoreError when there is no store."""
@@ -61,91 +63,54 @@ def compare(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
     """The rows of a `Difference`, sorted by path."""
     import pandas as pd
 
-    both = before.merge(after, on="path", how="outer", suffixes=("_before", "_after"), indicator=True)
-    both = both.assign(keep_before=both["keep_before"] == True, keep_after=both["keep_after"] == True)  # noqa: E712  NA is no
-    there = both["_merge"] == "both"
-    kept = there & both["keep_before"] & both["keep_after"]
-    why = both["reasons_after"].fillna("").replace("", "no rule or person objects")
-    parts = [
-        _changes(
-            both,
-            both["_merge"] == "right_only",
-            "came",
-            "",
-            both["keep_after"].map({True: "kept", False: "dropped"}),
-            both["reasons_after"],
-        ),
-        _changes(
-            both,
-            both["_merge"] == "left_only",
-            "went",
-            both["keep_before"].map({True: "kept", False: "dropped"}),
-            "",
-            "the file is gone",
-        ),
-        _changes(
-            both,
-            there & _differ(both, "sha256"),
-            "content",
-            both["sha256_before"].str[:12],
-            both["sha256_after"].str[:12],
-            "the file has other bytes",
-        ),
-        _changes(both, there & both["keep_before"] & ~both["keep_after"], "dropped", "kept", "dropped", why),
-        _changes(
-            both,
-            there & ~both["keep_before"] & both["keep_after"],
-            "back in",
-            both["reasons_before"],
-            "kept",
-            why,
-        ),
-        _changes(
-            both,
-            kept & _differ(both, "final_label"),
+    both = before.merge(after, on="path", how="outer", suffixes=("_before", "_after"), indicator="side")
+    for end in ("before", "after"):
+        both[f"keep_{end}"] = both[f"keep_{end}"].astype("boolean").fillna(False).astype(bool)
+        both[f"verdict_{end}"] = both[f"keep_{end}"].map({True: "kept", False: "dropped"})
+    parts = [_changes(both, *change) for change in _kinds_of_change(both)]
+    return pd.concat(parts).sort_values(["path", "change"], ignore_index=True)
+
+
+def _kinds_of_change(both: pd.DataFrame) -> list[tuple[pd.Series[bool], str, _Text, _Text, _Text]]:
+    """(which rows, change, before, after, why) for each way in which a picture's row can differ."""
+    there = both["side"] == "both"
+    was, now = both["keep_before"], both["keep_after"]
+    reasons_before, reasons_after = both["reasons_before"], both["reasons_after"]
+    digests = both["sha256_before"].str[:12], both["sha256_after"].str[:12]
+    labels = both["final_label_before"], both["final_label_after"]
+    person = both["decided_by_after"].fillna("").replace("check", "")
+    kinds: list[tuple[pd.Series[bool], str, _Text, _Text, _Text]] = [
+        (both["side"] == "right_only", "came", "", both["verdict_after"], reasons_after),
+        (both["side"] == "left_only", "went", both["verdict_before"], "", "the file is gone"),
+        (there & _differ(both, "sha256"), "content", *digests, "the file has other bytes"),
+        (there & was & ~now, "dropped", "kept", "dropped", reasons_after),
+        (there & ~was & now, "back in", reasons_before, "kept", person.replace("", "no rule or person objects")),
+        (
+            there & was & now & _differ(both, "final_label"),
             "relabelled",
-            both["final_label_before"],
-            both["final_label_after"],
-            _decider(both),
+            *labels,
+            person.replace("", "the source says so"),
         ),
-        _changes(
-            both,
-            there & ~both["keep_before"] & ~both["keep_after"] & _differ(both, "reasons"),
+        (
+            there & ~was & ~now & _differ(both, "reasons"),
             "reasons",
-            both["reasons_before"],
-            both["reasons_after"],
+            reasons_before,
+            reasons_after,
             "dropped for another reason",
         ),
     ]
     if "split_before" in both:
-        parts.append(
-            _changes(
-                both,
-                kept & _differ(both, "split"),
-                "moved split",
-                both["split_before"],
-                both["split_after"],
-                "",
-            )
-        )
-    return pd.concat(parts).sort_values(["path", "change"], ignore_index=True)
+        splits = both["split_before"], both["split_after"]
+        kinds.append((there & was & now & _differ(both, "split"), "moved split", *splits, ""))
+    return kinds
 
 
 def _differ(both: pd.DataFrame, name: str) -> pd.Series[bool]:
     return both[f"{name}_before"].fillna("") != both[f"{name}_after"].fillna("")
 
 
-def _decider(both: pd.DataFrame) -> pd.Series[str]:
-    return both["decided_by_after"].fillna("").replace("", "the source says so")
-
-
 def _changes(
-    both: pd.DataFrame,
-    where: pd.Series[bool],
-    change: str,
-    before: pd.Series[str] | str,
-    after: pd.Series[str] | str,
-    why: pd.Series[str] | str,
+    both: pd.DataFrame, where: pd.Series[bool], change: str, before: _Text, after: _Text, why: _Text
 ) -> pd.DataFrame:
     rows = both[["path"]].assign(change=change, before=before, after=after, why=why)
     return rows[where].fillna("").astype("str")

@@ -68,16 +68,21 @@ def detail_energies(luma: NDArray[np.uint8]) -> NDArray[np.float32]:
     if min(down, across) < CENTRES_PER_BLOCK:
         return np.empty((2, len(DIRECTIONS), 0), np.float32)
 
-    def at(dy: int, dx: int) -> NDArray[np.int16]:
-        """The luma at (dy, dx) from every centre.  # (down, across)"""
+    def near(dy: int, dx: int) -> NDArray[np.int16]:
+        """The luma at (dy, dx) px from every centre.  # (down, across)"""
         top, left = FIRST_CENTRE_PX + dy, FIRST_CENTRE_PX + dx
         return luma[top::GRID_PX, left::GRID_PX][:down, :across].astype(np.int16)
 
-    twice_centre = 2 * at(0, 0)
+    def far(dy: int, dx: int) -> NDArray[np.int16]:
+        """The luma at (dy, dx) centres from every centre: a part of what is there already.  # (down, across)"""
+        return centres[1 + dy : 1 + dy + down, 1 + dx : 1 + dx + across]
+
+    before = FIRST_CENTRE_PX - GRID_PX
+    centres = luma[before::GRID_PX, before::GRID_PX][: down + 2, : across + 2].astype(np.int16)
+    twice_centre = 2 * far(0, 0)
     squares = np.empty((2, len(DIRECTIONS), down, across), np.float32)
-    for scale, distance in enumerate((1, GRID_PX)):
+    for scale, at in enumerate((near, far)):
         for direction, (dy, dx) in enumerate(DIRECTIONS):
-            dy, dx = distance * dy, distance * dx
             np.subtract(at(dy, dx) + at(-dy, -dx), twice_centre, out=squares[scale, direction])
     np.square(squares, out=squares)
     n = CENTRES_PER_BLOCK
