@@ -74,7 +74,7 @@ def compare(folder: Path, rounds: int, scratch: Path) -> list[str]:
     size_mb = sum(file.stat().st_size for file in files) / 1e6
     return [
         f"{folder.name}: {len(files)} pictures, {size_mb:.0f} MB; median of {rounds}",
-        f"{'':20}{'CPU s':>8}{'wall s':>8}{'start-up CPU s':>16}{'CPU ms/image':>14}{'further image':>15}{'peak MB':>9}",
+        f"{'':20}{'CPU s':>8}{'wall s':>8}{'start-up CPU s':>16}{'CPU ms/image':>14}{'ms, further':>13}{'peak MB':>9}",
         *(_row(name, full[name], start[name], len(files), memory[name]) for name in contenders),
         *_ratios(full, start),
         "",
@@ -86,7 +86,7 @@ def _row(name: str, full: list[Cost], start: list[Cost], images: int, memory: fl
     wall = statistics.median(cost.wall_s for cost in full)
     further = (cpu - cpu_start) / (images - 1)
     return (
-        f"{name:20}{cpu:8.2f}{wall:8.2f}{cpu_start:16.2f}{cpu / images * 1000:14.2f}{further * 1000:15.2f}{memory:9.0f}"
+        f"{name:20}{cpu:8.2f}{wall:8.2f}{cpu_start:16.2f}{cpu / images * 1000:14.2f}{further * 1000:13.2f}{memory:9.0f}"
     )
 
 

@@ -31,13 +31,13 @@ def truncated(data: bytes, rng: np.random.Generator) -> bytes:
     return data[: int(len(data) * rng.uniform(0.1, 0.98))]
 
 
-def zeroed(data: bytes, rng: np.random.Generator) -> bytes:
+def four_kb_zeroed(data: bytes, rng: np.random.Generator) -> bytes:
     """4 kB of zeros somewhere in the picture data, as a bad disk block leaves."""
     start = int(rng.integers(len(data) // 4, max(len(data) - 4096, len(data) // 4 + 1)))
     return data[:start] + bytes(min(4096, len(data) - start)) + data[start + 4096 :]
 
 
-def changed(data: bytes, rng: np.random.Generator) -> bytes:
+def sixteen_bytes_changed(data: bytes, rng: np.random.Generator) -> bytes:
     """16 bytes here and there in the picture data get another value."""
     result = bytearray(data)
     for place in rng.integers(len(data) // 4, len(data) - 2, 16):
@@ -45,13 +45,13 @@ def changed(data: bytes, rng: np.random.Generator) -> bytes:
     return bytes(result)
 
 
-def changed_run(data: bytes, rng: np.random.Generator) -> bytes:
+def sixteen_in_a_row_changed(data: bytes, rng: np.random.Generator) -> bytes:
     """16 neighbouring bytes get random values: the decoder often finds its way again."""
     start = int(rng.integers(len(data) // 4, len(data) - 20))
     return data[:start] + rng.bytes(16) + data[start + 16 :]
 
 
-def appended(data: bytes, rng: np.random.Generator) -> bytes:
+def five_kb_appended(data: bytes, rng: np.random.Generator) -> bytes:
     """5 kB behind the end: not damage, the picture is whole."""
     return data + rng.bytes(5000)
 
@@ -61,7 +61,14 @@ def intact(data: bytes, _: np.random.Generator) -> bytes:
     return data
 
 
-DAMAGES: tuple[Damage, ...] = (truncated, zeroed, changed, changed_run, appended, intact)
+DAMAGES: tuple[Damage, ...] = (
+    truncated,
+    four_kb_zeroed,
+    sixteen_bytes_changed,
+    sixteen_in_a_row_changed,
+    five_kb_appended,
+    intact,
+)
 
 
 def curate_reports(data: bytes) -> bool:
@@ -103,8 +110,7 @@ def measure_quality(data: Path) -> list[str]:
         for damage in DAMAGES:
             files = [damage(original, rng) for original in originals]
             shares = [sum(map(judge, files)) / len(files) for judge in judges.values()]
-            title = (damage.__doc__ or "").split(":")[0].split(",")[0].rstrip(".")
-            lines.append(f"{title[:33]:34}" + "".join(f"{share:15.3f}" for share in shares))
+            lines.append(f"{damage.__name__.replace('_', ' '):34}" + "".join(f"{share:15.3f}" for share in shares))
     return lines
 
 

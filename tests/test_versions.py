@@ -206,7 +206,7 @@ def test_a_difference_says_what_happened_to_each_picture_and_why(photos: Path, c
     assert changes(photos, "v1") == {
         "cats/1.jpg": ("dropped", "kept", "dropped", "ada"),
         "cats/2.jpg": ("went", "kept", "", "the file is gone"),
-        "cats/copy.jpg": ("back in", "exact_duplicate", "kept", "no rule or person objects"),
+        "cats/copy.jpg": ("back in", "exact_duplicate", "kept", "ada"),
         "dogs/3.jpg": ("relabelled", "dogs", "wolves", "ada"),
         "dogs/4.jpg": ("content", old, new, "the file has other bytes"),
         "dogs/bad.jpg": ("came", "", "dropped", "unreadable"),
