@@ -26,7 +26,6 @@ def command(folder: Path, version: str | None, output: Path | None, store: Path 
       curate report ./images
     """
     from curate.reporting import report
-
     from curate_cli.output import bar, home
 
     page = report(folder, version, output=output, store=store, progress=bar)
