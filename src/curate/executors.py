@@ -10,6 +10,7 @@ back as `Crashed`.
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -158,6 +159,7 @@ def _new_pool(workers: int) -> ProcessPoolExecutor:
 
 
 def _prepare_worker() -> None:
+    gc.freeze()  # what was forked with us is not ours to collect, and looking at it would copy its pages
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # libtiff and libpng print to C stderr
     threading.Thread(target=_exit_with_parent, daemon=True).start()

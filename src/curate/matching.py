@@ -129,8 +129,8 @@ def nearest(thumbnails: Bytes, asking: Ints, among: Ints, advance: Advance = no_
 
 
 def _blocks(count: int, width: int = 1) -> Iterator[slice]:
-    """Slices of 0..count such that (block, width) float32 stays below 64 MB."""
-    size = max(1, min(256, 2**24 // max(width, 1)))
+    """Slices of 0..count such that (block, width) float32 stays below 32 MB."""
+    size = max(1, min(256, 2**23 // max(width, 1)))
     return (slice(start, min(start + size, count)) for start in range(0, count, size))
 
 
@@ -141,12 +141,13 @@ def _nearest(thumbnails: Bytes, rows: Ints, among: Ints, whole: Floats) -> tuple
     for window in range(1, len(WINDOWS)):
         np.maximum(nearness, asked[:, window] @ whole.T, out=nearness)
     nearness[rows[:, None] == among] = -1  # not itself
-    count = min(NEIGHBOURS, nearness.shape[1])
-    best = np.argpartition(-nearness, count - 1, axis=1)[:, :count]
-    values = np.take_along_axis(nearness, best, axis=1)
-    near_enough = values >= MIN_PROPOSAL
-    pairs = np.stack([np.repeat(rows, near_enough.sum(axis=1)), among[best[near_enough]]], axis=1)
-    return pairs, values[near_enough]
+    row, column = np.nonzero(nearness >= MIN_PROPOSAL)  # few: sorting these is faster than partitioning all
+    values = nearness[row, column]
+    order = np.lexsort((column, -values, row))
+    row, column, values = row[order], column[order], values[order]
+    place = np.arange(len(row)) - np.searchsorted(row, row)  # 0 for the nearest of each row
+    few = place < NEIGHBOURS
+    return np.stack([rows[row[few]], among[column[few]]], axis=1), values[few]
 
 
 # ----------------------------------------------------------------------------------------------- verify
