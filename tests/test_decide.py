@@ -218,3 +218,14 @@ def test_nobody_decides_about_a_file_that_could_not_be_read(photos: Path, tmp_pa
 
     with pytest.raises(SourceError, match=r"'cats/gone\.jpg' could not be read"):
         record_decisions(photos, ["cats/gone.jpg"], "keep")
+
+
+def test_what_a_person_kept_is_not_printed_as_dropped(photos: Path, curate: Curate) -> None:
+    """The flag stays, but the summary counts what was dropped."""
+    write(photos / "cats" / "copy.jpg", PICTURES[0])
+    assert "  1  exact_duplicate" in curate("clean", photos, "--workers", "1").out
+    curate("decide", photos, "cats/copy.jpg", "--keep")
+
+    done = curate("clean", photos, "--workers", "1")
+
+    assert "exact_duplicate" not in done.out

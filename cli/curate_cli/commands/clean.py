@@ -154,15 +154,15 @@ def _print_checks(result: Cleaned) -> None:
 
     titles = {"drop": "Dropped", "review": "Kept, to be looked at", "note": "Kept, noted"}
     for action, title in titles.items():
-        flagged = result.counts["flagged_by"].items()
-        rows = [
-            (f"{number:,}", name, all_checks()[name].summary)
-            for name, number in flagged
-            if result.settings.of(name).action == action
-        ]
-        people = {name: number for name, number in result.counts["dropped_by"].items() if name not in all_checks()}
-        if action == "drop":
-            rows += [(f"{number:,}", name, "dropped by this person") for name, number in people.items()]
+        # What a person kept is flagged, but not dropped.
+        numbers = result.counts["dropped_by" if action == "drop" else "flagged_by"]
+        rows = []
+        for name, number in numbers.items():
+            check = all_checks().get(name)
+            if check is None:
+                rows.append((f"{number:,}", name, "dropped by this person"))
+            elif result.settings.of(name).action == action:
+                rows.append((f"{number:,}", name, check.summary))
         if rows:
             click.echo(f"\n{title}")
             print_table(rows, right=(0,))
