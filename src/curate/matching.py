@@ -116,7 +116,8 @@ def nearest(thumbnails: Bytes, asking: Ints, among: Ints, advance: Advance = no_
     """
     if not len(asking) or not len(among):
         return np.empty((0, 2), np.int64), np.empty(0, np.float32)
-    whole = _invariants(_spectra(thumbnails[among], slice(1)))[:, 0]  # (M, 42)
+    parts = (among[block] for block in _blocks(len(among)))
+    whole = np.concatenate([_invariants(_spectra(thumbnails[part], slice(1)))[:, 0] for part in parts])  # (M, 42)
     pairs, nearness = [], []
     blocks = list(_blocks(len(asking), len(among)))
     with ThreadPoolExecutor(available_cores()) as threads:  # numpy lets go of the interpreter in large operations
