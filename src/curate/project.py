@@ -100,9 +100,9 @@ class Project:
             except Timeout as error:  # an OSError, which `explained` must not see
                 raise StoreLocked(_who_holds(holder), "Wait until it ends, then run the same command again.") from error
         try:
+            self._write_format()
             started = datetime.now(UTC).isoformat(timespec="seconds")
             write_json(holder, {"pid": os.getpid(), "host": platform.node(), "command": command, "since": started})
-            self._write_format()
             self._remove_temporary_files()
             yield
         finally:
