@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import platform
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -89,3 +90,13 @@ def write_result(name: str, lines: Sequence[str]) -> None:
     sys.stdout.write(text)
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / name).write_text(text, encoding="utf-8")
+
+
+def print_part(description: str | None, measure_quality: Callable[[Path], list[str]]) -> None:
+    """The command line of one part of quality.py: `--data FOLDER`; prints its lines."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    data = parser.parse_args().data
+    if not (data / "photos").is_dir():
+        parser.error(f"there is no folder {data / 'photos'}: this benchmark needs the real data, see --data")
+    sys.stdout.write("\n".join(measure_quality(data)) + "\n")

@@ -10,7 +10,6 @@ ordinary ones lies below; all figures are of the odd pictures, and "default" is 
 
 from __future__ import annotations
 
-import argparse
 import importlib.util
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -25,6 +24,7 @@ from PIL import Image
 from curate.checks import blurry
 from curate.errors import UnreadableImage
 from curate.imaging import DecodedImage, open_image
+from processes import print_part
 
 Luma = NDArray[np.uint8]  # (h, w)
 Floats = NDArray[np.float64]
@@ -225,11 +225,5 @@ def real_ones(folder: Path, measures: dict[str, Measure]) -> list[str]:
     return lines
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    print("\n".join(measure_quality(parser.parse_args().data)))
-
-
 if __name__ == "__main__":
-    main()
+    print_part(__doc__, measure_quality)

@@ -9,7 +9,6 @@ comparison and counted.
 
 from __future__ import annotations
 
-import argparse
 import io
 import json
 import subprocess
@@ -22,6 +21,7 @@ from pathlib import Path
 from PIL import Image
 
 from curate.executors import quiet_c_libraries
+from processes import print_part
 
 # Each was looked at.
 EXPLAINED = {
@@ -88,12 +88,5 @@ def measure_quality(data: Path) -> list[str]:
     ]
 
 
-def main() -> None:
-    """Print the counts."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    sys.stdout.write("\n".join(measure_quality(parser.parse_args().data)) + "\n")
-
-
 if __name__ == "__main__":
-    main()
+    print_part(__doc__, measure_quality)

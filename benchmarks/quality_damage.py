@@ -9,9 +9,7 @@ with Pillow and ends the whole run at the first one that raises, so its column i
 
 from __future__ import annotations
 
-import argparse
 import io
-import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +19,7 @@ from PIL import Image
 
 from curate.errors import UnreadableImage
 from curate.imaging import open_image
+from processes import print_part
 
 SEED = 20261121
 Damage = Callable[[bytes, np.random.Generator], bytes]
@@ -114,12 +113,5 @@ def measure_quality(data: Path) -> list[str]:
     return lines
 
 
-def main() -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    sys.stdout.write("\n".join(measure_quality(parser.parse_args().data)) + "\n")
-
-
 if __name__ == "__main__":
-    main()
+    print_part(__doc__, measure_quality)

@@ -12,7 +12,6 @@ installed, as `pip install curate[bench]` does.
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import importlib.util
 import random
@@ -29,6 +28,7 @@ from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageOps
 
 from curate.checks import near_duplicate
 from curate.imaging import open_image
+from processes import print_part
 
 Picture = Image.Image
 Edit = Callable[[Picture], Picture]
@@ -312,11 +312,5 @@ def measure_quality(data: Path) -> list[str]:
     return lines
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    print("\n".join(measure_quality(parser.parse_args().data)))
-
-
 if __name__ == "__main__":
-    main()
+    print_part(__doc__, measure_quality)

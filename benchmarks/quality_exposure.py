@@ -8,7 +8,6 @@ darken by a known number of stops. Ordinary pictures must not be flagged.
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Iterable
 from contextlib import redirect_stderr
@@ -29,6 +28,7 @@ from curate.checks.low_information import CHECK as LOW_INFORMATION
 from curate.checks.overexposed import CHECK as OVEREXPOSED
 from curate.checks.underexposed import CHECK as UNDEREXPOSED
 from curate.imaging import DecodedImage, open_image
+from processes import print_part
 
 CHECKS: tuple[Check, ...] = (UNDEREXPOSED, OVEREXPOSED, LOW_INFORMATION, GRAYSCALE)
 SHIFTS_EV = (-4, -3, -2, 2, 3, 4)
@@ -273,14 +273,5 @@ def line(name: str, count: int, values: list[float]) -> str:
     return f"{name:34}{count:6}" + "".join(f"{value:13.3f}" for value in values)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    data = parser.parse_args().data
-    if not (data / "exposure.csv").is_file():
-        parser.error(f"no exposure.csv in {data}: this benchmark needs the real data, see --data")
-    print("\n".join(measure_quality(data)))
-
-
 if __name__ == "__main__":
-    main()
+    print_part(__doc__, measure_quality)

@@ -18,8 +18,7 @@ from curate.errors import ReadError, UnreadableImage
 from curate.executors import Crashed, Executor
 from curate.imaging import DECODERS, DecodedImage, open_image
 
-DECODE = "decode@1"  # the task that writes DECODED_COLUMNS; a new number re-reads every picture
-DECODED_COLUMNS = ("format", "width", "height", "mode", "decoder", "read_error", "read_detail")
+DECODE = "decode@1"  # the task that writes the columns `curate.cache.DECODED`; a new number re-reads every picture
 # The store must not remember what may be different the next time.
 TRANSIENT: frozenset[str] = frozenset({"permission", "missing", "io_error"})
 
@@ -48,7 +47,7 @@ class Measured:
 
     tasks: the measurements that were wanted. opened: whether it was decoded, or tried to.
     settled: whether size and time will tell if the file changes after this.
-    facts: one value per column of the tasks done, if opened.
+    facts: one value per column of the tasks done, if opened; a column without one is NA.
     failures: task -> error, for measurements that raised; they are neither cached nor hidden.
     """
 
@@ -115,8 +114,7 @@ def chunked(requests: Sequence[Request], workers: int) -> list[list[Request]]:
 def measure_bytes(data: bytes, result: Measured) -> None:
     """Decode once and run the measurements of `result.tasks`; fill the rest of the result."""
     result.opened = True
-    result.facts = dict.fromkeys(DECODED_COLUMNS)
-    result.facts["decoder"] = DECODERS
+    result.facts = {"decoder": DECODERS}
     try:
         image = open_image(data)
     except UnreadableImage as error:
@@ -173,9 +171,5 @@ def _crashed(request: Request) -> Measured:
     if not result.read_error:
         result.read_error = "decoder_crashed"
         result.opened = True
-        result.facts = {
-            **dict.fromkeys(DECODED_COLUMNS),
-            "decoder": DECODERS,
-            "read_error": "decoder_crashed",
-        }
+        result.facts = {"decoder": DECODERS, "read_error": "decoder_crashed"}
     return result
