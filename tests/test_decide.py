@@ -10,7 +10,16 @@ import pytest
 
 import curate as library
 from conftest import LONG_AGO_S, PICTURES, Curate, picture, write
-from curate.decisions import Answer, Decision, append, decide, new_decision, read_log, stale_decisions
+from curate.decisions import (
+    Answer,
+    Decision,
+    append,
+    decide,
+    given_labels,
+    new_decision,
+    read_log,
+    stale_decisions,
+)
 from curate.errors import SourceError, StoreError
 from curate.inspection import record_decisions
 from curate.settings import load_settings
@@ -34,6 +43,7 @@ def says(answer: Answer, label: str = "", sha256: str = "abc") -> Decision:
 
 NOBODY: list[Decision] = []
 KEEP, RELABEL, DROP, UNDO = says("keep"), says("relabel", "dog"), says("drop"), says("undo")
+ACCEPT = says("accept", "bird")
 
 
 @pytest.mark.parametrize(
@@ -64,6 +74,13 @@ KEEP, RELABEL, DROP, UNDO = says("keep"), says("relabel", "dog"), says("drop"), 
         ([DROP, UNDO], {}, True, "", "cat", ""),
         ([DROP, UNDO, UNDO], {"copy": True}, False, "exact_duplicate", None, "check"),
         ([RELABEL, DROP, UNDO, UNDO, KEEP], {}, True, "", "cat", "ada"),
+        # a model's label, accepted unseen: speaks for the label, not for the picture
+        ([ACCEPT], {}, True, "", "bird", "ada"),
+        ([ACCEPT], {"copy": True}, False, "exact_duplicate", None, "check"),
+        ([ACCEPT, KEEP], {"copy": True}, True, "", "bird", "ada"),
+        ([ACCEPT, RELABEL], {}, True, "", "dog", "ada"),
+        ([ACCEPT, DROP], {}, False, "ada", None, "ada"),
+        ([ACCEPT, UNDO], {}, True, "", "cat", ""),
         # about other bytes: does not count
         ([says("drop", sha256="old")], {}, True, "", "cat", ""),
     ],
@@ -80,6 +97,12 @@ def test_the_truth_table(
 
     assert (row["keep"], row["reasons"], row["decided_by"]) == (keep, reasons, decided_by)
     assert (row["final_label"] if isinstance(row["final_label"], str) else None) == final_label
+
+
+def test_models_learn_from_people_and_the_source_but_not_from_what_was_accepted_from_a_model() -> None:
+    labels = [given_labels(judged(), log).iloc[0] for log in ([], [RELABEL], [ACCEPT], [ACCEPT, KEEP], [KEEP])]
+
+    assert labels == ["cat", "dog", "cat", "cat", "cat"]
 
 
 def test_a_decision_on_other_bytes_or_a_missing_picture_is_stale() -> None:

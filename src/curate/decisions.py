@@ -3,11 +3,15 @@
     person says   a rule flagged it     keep   final_label   decided_by
     keep          any                   yes    label         reviewer
     relabel x     any                   yes    x             reviewer
+    accept x      yes, action drop      no                   check
+    accept x      otherwise             yes    x             reviewer
     drop          any                   no                   reviewer
     nothing       yes, action drop      no                   check
     nothing       yes, action review    yes    label         "" (counted as unreviewed)
     nothing       no                    yes    label         ""
 
+"accept" takes a model's label without a look at the picture (`curate prelabel --accept`): it speaks for the label
+alone, so a check still drops the picture. Keep, after an accept, keeps that label.
 A picture that can't be read is dropped whatever anybody says: there are no pixels to keep.
 """
 
@@ -17,7 +21,7 @@ import sqlite3
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -30,14 +34,14 @@ from curate.stages.judge import checks_with_action, names_where
 if TYPE_CHECKING:
     import pandas as pd
 
-Answer = Literal["keep", "relabel", "drop", "undo"]
+Answer = Literal["keep", "relabel", "drop", "accept", "undo"]
 
 
 @dataclass(frozen=True)
 class Decision:
     """One event of the log: a person's word on one picture. sha256 ties it to the content they saw.
 
-    answer "undo" takes back the newest standing decision on that picture. label: only for "relabel".
+    answer "undo" takes back the newest standing decision on that picture. label: for "relabel" and "accept".
     """
 
     id: str
@@ -124,6 +128,8 @@ def standing_decisions(log: Sequence[Decision]) -> dict[str, Decision]:
         stack = history.setdefault(decision.path, [])
         if decision.answer == "undo":
             del stack[-1:]
+        elif decision.answer == "keep" and stack and stack[-1].answer == "accept":
+            stack.append(replace(decision, label=stack[-1].label))
         else:
             stack.append(decision)
     return {path: stack[-1] for path, stack in history.items() if stack}
@@ -132,8 +138,8 @@ def standing_decisions(log: Sequence[Decision]) -> dict[str, Decision]:
 def decide(table: pd.DataFrame, settings: Settings, log: Sequence[Decision] = ()) -> pd.DataFrame:
     """The judged table with reviewed, reviewed_label, reasons, keep, decided_by and final_label.
 
-    reviewed: what a person said ("keep", "relabel", "drop"; NA if nobody did). Decisions on a content that the
-    file no longer has are stale and don't count.
+    reviewed: what a person said ("keep", "relabel", "drop", "accept"; NA if nobody did). Decisions on a content that
+    the file no longer has are stale and don't count.
     """
     table = with_reviews(table, log)
     dropping = checks_with_action(settings, "drop")
@@ -143,8 +149,9 @@ def decide(table: pd.DataFrame, settings: Settings, log: Sequence[Decision] = ()
     overruled = readable & table["reviewed"].isin(["keep", "relabel"])
     reasons = reasons.mask(overruled, "").mask(readable & (table["reviewed"] == "drop"), reviewer)
     keep = reasons == ""
-    final_label = table["label"].mask(table["reviewed"] == "relabel", table["reviewed_label"]).where(keep)
-    decided_by = reviewer.where(readable).fillna((~keep).map({True: "check", False: ""}).astype("str"))
+    final_label = table["reviewed_label"].fillna(table["label"]).where(keep)
+    by_person = readable & ~(table["reviewed"].eq("accept") & ~keep)
+    decided_by = reviewer.where(by_person).fillna((~keep).map({True: "check", False: ""}).astype("str"))
     return table.assign(reasons=reasons, keep=keep, final_label=final_label, decided_by=decided_by)
 
 
@@ -152,6 +159,16 @@ def stale_decisions(table: pd.DataFrame, log: Sequence[Decision]) -> list[Decisi
     """Standing decisions whose picture is gone or has another content now."""
     content = dict(zip(table["path"], table["sha256"], strict=True))
     return [one for one in standing_decisions(log).values() if content.get(one.path) != one.sha256]
+
+
+def given_labels(table: pd.DataFrame, log: Sequence[Decision]) -> pd.Series[str]:
+    """The label of each row that a model may learn from: a person's, else the source's; NA = none.
+
+    A label that was accepted from a model is not among them: it would learn from itself.
+    """
+    reviews = with_reviews(table, log)
+    by_person = reviews["reviewed_label"].where(reviews["reviewed"] == "relabel")
+    return by_person.fillna(table["label"])
 
 
 def with_reviews(table: pd.DataFrame, log: Sequence[Decision]) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from curate.checks import Column
+from curate.opinions import COLUMNS as OPINION_COLUMNS
 
 # (the stage that writes it, the column)
 COLUMNS: tuple[tuple[str, Column], ...] = (
@@ -21,6 +22,7 @@ COLUMNS: tuple[tuple[str, Column], ...] = (
         Column("sha256", "string", "digest of the file's bytes; NA if it could not be read from disk"),
     ),
     ("measure", Column("read_error", "string", "why the picture can't be read, one word; NA if it can")),
+    *((command, column) for command, columns in OPINION_COLUMNS.items() for column in columns),
     ("judge", Column("flags", "string", "names of all checks that flagged it, ;-joined; empty if none")),
     (
         "decide",
@@ -29,7 +31,7 @@ COLUMNS: tuple[tuple[str, Column], ...] = (
     ("decide", Column("keep", "boolean", "whether it is part of the data set")),
     ("decide", Column("final_label", "string", "the label a training run sees; NA if unlabelled or dropped")),
     ("decide", Column("decided_by", "string", "the reviewer, `check`, or empty if nobody had to decide")),
-    ("decide", Column("reviewed", "string", "what a person said: keep, relabel or drop; NA if nobody did")),
+    ("decide", Column("reviewed", "string", "what a person said: keep, relabel, drop or accept; NA if nobody did")),
     ("decide", Column("reviewed_label", "string", "the label a person gave; NA if none")),
     ("decide", Column("reviewed_by", "string", "who said so")),
 )

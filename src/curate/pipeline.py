@@ -1,22 +1,27 @@
-"""`clean`: from a folder to a version, the flow on one screen.
+"""The flow on one screen: from a folder to a version.
 
-folder ── scan ─▶ labels ─▶ measure ─▶ relate ─▶ judge ─▶ decide ─▶ commit
-adds      path    label     sha256     pairs      flags    keep      versions/…
-          size              facts                 findings reasons
+folder ── scan ─▶ labels ─▶ measure ─▶ relate ─▶ opinions ─▶ judge ─▶ decide ─▶ commit
+adds      path    label     sha256     pairs     pred_*      flags    keep      versions/…
+          size              facts                label_*     findings reasons
+
+`look` goes as far as pixels decide, `conclude` does the rest, which is table arithmetic. `clean` is both and a
+version; `prelabel` and `flag` (`curate.modelling`) form new opinions in between.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from curate.cache import Cache
-from curate.decisions import decide, read_log, stale_decisions
+from curate.checks import all_checks
+from curate.decisions import Decision, decide, given_labels, read_log, stale_decisions
 from curate.errors import SourceError
-from curate.executors import executor_for
+from curate.executors import Executor, executor_for
 from curate.objects import keep_objects
+from curate.opinions import Opinions, read_opinions, with_opinions
 from curate.progress import Progress, silent
 from curate.project import Project
 from curate.settings import Settings, as_dict, load_settings
@@ -71,38 +76,73 @@ def clean(
     scan = scan_folder(project.folder)
     _require_files(scan, project)
     with project.writing("curate clean"):
-        cache = Cache(project.cache)
-        files = add_labels(scan.table(), settings.scan.labels)
-        table, effort = measure(files, project.folder, cache, executor_for(workers), progress)
-        table = judge(table, settings, relate(table, cache, progress))
+        look = look_at(project, settings, scan, executor_for(workers), progress)
         log = read_log(project.review_log)
-        table = in_order(decide(table, settings, log))
-        counts = count(table)
-        made = None if dry_run else _freeze(project, table, settings, counts)
-        version = made or head(project.versions)
+        opinions = read_opinions(project.cache)
+        table = conclude(look, settings, log, opinions)
+        counts = count(table) | summaries(opinions)
+        made = None if dry_run else freeze(project, table, "curate clean", settings, counts)
         return Cleaned(
-            project,
-            settings,
-            table,
-            counts,
-            scan,
-            effort,
-            len(stale_decisions(table, log)),
-            version,
-            made is not None,
+            project=project,
+            settings=settings,
+            table=table,
+            counts=counts,
+            scan=scan,
+            effort=look.effort,
+            stale=len(stale_decisions(table, log)),
+            version=made or head(project.versions),
+            is_new=made is not None,
         )
+
+
+@dataclass(frozen=True)
+class Look:
+    """What the pixels say. measured: one row per file with its facts. relations: by check, see `relate`."""
+
+    measured: pd.DataFrame
+    relations: Mapping[str, pd.DataFrame]
+    effort: Effort
+
+
+def look_at(project: Project, settings: Settings, scan: Scan, executor: Executor, progress: Progress) -> Look:
+    """Facts of every file and relations between pictures, from the cache where it has them."""
+    cache = Cache(project.cache)
+    files = add_labels(scan.table(), settings.scan.labels)
+    measured, effort = measure(files, project.folder, cache, executor, progress)
+    return Look(measured, relate(measured, cache, progress), effort)
+
+
+def conclude(look: Look, settings: Settings, log: Sequence[Decision], opinions: Mapping[str, Opinions]) -> pd.DataFrame:
+    """The whole manifest: what checks, models and people make of the facts."""
+    table = look.measured
+    if opinions:
+        table = with_opinions(table, given_labels(table, log), opinions)
+    return in_order(decide(judge(table, settings, look.relations), settings, log))
+
+
+def summaries(opinions: Mapping[str, Opinions]) -> dict[str, Any]:
+    """What the opinions say of the whole data set, as an entry of a version's counts; empty without opinions."""
+    return {"opinions": {command: one.summary for command, one in opinions.items()}} if opinions else {}
+
+
+def freeze(
+    project: Project, table: pd.DataFrame, command: str, settings: Settings, counts: dict[str, Any]
+) -> Version | None:
+    """The table as the next version; None if it is that of the newest one."""
+    keep_objects(project, table, settings.versions.keep_bytes)
+    return commit(project.versions, without_verdicts(table), command, as_dict(settings), counts)
+
+
+def without_verdicts(table: pd.DataFrame) -> pd.DataFrame:
+    """Without the boolean column of each check, as `flags` says the same; `label_error` stays once it was judged."""
+    judged = {"label_error"} if "label_quality" in table else set[str]()
+    return table.drop(columns=[name for name in all_checks() if name in table and name not in judged])
 
 
 def _require_files(scan: Scan, project: Project) -> None:
     if not scan.rows:
         first = next((f" {path!r} was skipped: {why}." for path, why in scan.skipped.items()), "")
         raise SourceError(f"There is no file in {str(project.folder)!r}.{first}", "Give a folder that contains images.")
-
-
-def _freeze(project: Project, table: pd.DataFrame, settings: Settings, counts: dict[str, Any]) -> Version | None:
-    keep_objects(project, table, settings.versions.keep_bytes)
-    frozen = table.drop(columns=[name for name in table.columns if table[name].dtype == bool and name != "keep"])
-    return commit(project.versions, frozen, "curate clean", as_dict(settings), counts)
 
 
 # The columns people look at first; the rest follows in the order in which it was written.
@@ -113,6 +153,11 @@ FIRST_COLUMNS = (
     "flags",
     "label",
     "final_label",
+    "pred_label",
+    "pred_confidence",
+    "label_quality",
+    "label_error",
+    "suggested_label",
     "format",
     "width",
     "height",

@@ -44,7 +44,7 @@ def has_name(joined: pd.Series[str], name: str) -> pd.Series[bool]:
 
 def is_waiting(rows: pd.DataFrame, version: Version) -> pd.Series[bool]:
     """Which kept rows a check wants somebody to look at, and nobody has."""
-    unreviewed = rows["keep"].astype(bool) & rows["reviewed"].isna()
+    unreviewed = rows["keep"].astype(bool) & (rows["reviewed"].isna() | (rows["reviewed"] == "accept"))
     return unreviewed & rows["flags"].map(lambda flags: wants_review(flags, version)).astype(bool)
 
 
@@ -74,7 +74,7 @@ def _is_na(value: object) -> bool:
 
 def picture(row: Mapping[str, Any], version: Version) -> Picture:
     """The picture of a row."""
-    waiting = wants_review(row["flags"], version) and "reviewed" not in row
+    waiting = wants_review(row["flags"], version) and row.get("reviewed") in (None, "accept")
     label = str(row.get("final_label", row.get("label", "")))
     verdict: Verdict = "dropped" if not row["keep"] else "review" if waiting else "kept"
     return Picture(row["path"], row.get("sha256", ""), label, verdict)
