@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 import json
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import click
@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from curate.checks import Check, all_checks
 from curate.errors import READ_ERRORS
 from curate.inspection import columns
+from curate.labelers import all_labelers
 from curate.settings import load_settings, settings_model
 from curate_cli.main import cli
 
@@ -49,12 +50,12 @@ def checks_page() -> str:
     parts.append(_table(("check", "default action", "what it finds"), rows))
     parts.append(f"\nReasons in `read_error`: {', '.join(f'`{reason}`' for reason in READ_ERRORS)}.\n")
     for name, check in sorted(all_checks().items()):
-        parts += [f"\n## {name}\n", _docstring(check), _check_details(check)]
+        parts += [f"\n## {name}\n", _about(check.about), _check_details(check)]
     return "\n".join(parts)
 
 
-def _docstring(check: Check) -> str:
-    return "\n\n".join(f"**{heading}:** {text}" if heading else text for heading, text in check.about.items())
+def _about(about: Mapping[str, str]) -> str:
+    return "\n\n".join(f"**{heading}:** {text}" if heading else text for heading, text in about.items())
 
 
 def _check_details(check: Check) -> str:
@@ -68,6 +69,23 @@ def _check_details(check: Check) -> str:
     return "\n".join(parts)
 
 
+def labelers_page() -> str:
+    """Every labeler: its module's docstring and settings."""
+    parts = [
+        "# Labelers\n",
+        "Ways to guess labels, which `curate prelabel` asks and weighs. Each is one file in `src/curate/labelers/`;",
+        "what their words and numbers mean is told in [labels](labels.md).\n",
+        _table(
+            ("labeler", "what it asks"), [(f"[{name}](#{name})", one.summary) for name, one in all_labelers().items()]
+        ),
+    ]
+    for name, labeler in all_labelers().items():
+        parts += [f"\n## {name}\n", _about(labeler.about)]
+        if labeler.settings.model_fields:
+            parts.append("\n" + _settings_table(f"labelers.{name}", labeler.settings))
+    return "\n".join(parts)
+
+
 def settings_page() -> str:
     """Every setting with default, range and origin."""
     parts = [
@@ -77,9 +95,15 @@ def settings_page() -> str:
         '```toml\n[scan]\nlabels = "labels.csv"\n\n[checks.blurry]\naction = "drop"\n```\n',
     ]
     for name, field in settings_model().model_fields.items():
-        if name != "checks":
+        if name not in ("checks", "labelers"):
             assert isinstance(field.annotation, type)
             parts += [f"## {name}\n", _settings_table(name, field.annotation)]
+    parts.append("## labelers\n")
+    parts += [
+        _settings_table(f"labelers.{name}", one.settings)
+        for name, one in all_labelers().items()
+        if one.settings.model_fields
+    ]
     parts.append("## checks\n")
     parts += [_settings_table(f"checks.{name}", check.settings) for name, check in sorted(all_checks().items())]
     return "\n".join(parts)
@@ -130,6 +154,7 @@ def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 PAGES: dict[str, Callable[[], str]] = {
     "commands.md": commands_page,
     "checks.md": checks_page,
+    "labelers.md": labelers_page,
     "settings.md": settings_page,
     "columns.md": columns_page,
 }

@@ -186,7 +186,7 @@ def test_names_that_are_no_utf8_are_listed_as_the_table_spells_them(photos: Path
         ("l.jsonl", "3\n", r"can't be read: 'int' object is not iterable"),
         ("l.jsonl", "", r"has no column 'path'; its columns are: none\."),
         ("l.parquet", "PAR1", r"can't be read: "),
-        ("l.txt", "", r"is no label file that curate reads: expected \.csv, \.tsv, \.jsonl or \.parquet\."),
+        ("l.txt", "", r"is no file of labels that curate reads: expected \.csv, \.tsv, \.jsonl or \.parquet\."),
     ],
 )
 def test_a_label_file_that_does_not_fit_is_explained(

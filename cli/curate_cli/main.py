@@ -22,8 +22,8 @@ from curate_cli import commands
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 SECTIONS = {
-    "Curate": ("clean", "decide", "report", "export"),
-    "Look": ("status", "why", "table", "checks"),
+    "Curate": ("clean", "prelabel", "flag", "decide", "report", "export"),
+    "Look": ("status", "why", "table", "checks", "models"),
     "Versions": ("log", "show", "diff", "tag", "undo", "verify"),
 }
 

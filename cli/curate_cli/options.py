@@ -22,4 +22,32 @@ version: Decorator = click.option(
     metavar="V",
     help="v3, a tag, head (the newest, the default) or the start of an id.",
 )
+model: Decorator = click.option(
+    "--model",
+    metavar="MODEL",
+    help='"builtin" (default), an ONNX file, a model folder, or a pulled name.',
+)
+config: Decorator = click.option(
+    "--config",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Settings file. Default: DIR.curate/curate.toml.",
+)
+assignments: Decorator = click.option(
+    "--set",
+    "assignments",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Change any setting, e.g. checks.blurry.min_sharpness=0.2.",
+)
+workers: Decorator = click.option("--workers", type=click.IntRange(1), help="Processes. Default: one per core.")
 as_json: Decorator = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def changes(assignments: tuple[str, ...], chosen: dict[str, Any]) -> dict[str, Any]:
+    """Settings changes: those of --set, and on top those of options of their own, where given."""
+    from curate.settings import parse_assignments
+
+    given = {
+        key: str(value) if isinstance(value, Path) else value for key, value in chosen.items() if value is not None
+    }
+    return parse_assignments(assignments) | given

@@ -19,6 +19,7 @@ from curate.progress import Advance
 if TYPE_CHECKING:
     import pandas as pd
 
+    from curate.modelling import Modelled
     from curate.project import Project
 
 WIDTH = 80
@@ -123,3 +124,24 @@ def write_table(rows: pd.DataFrame, format_: str, output: Path | None) -> None:
         return
     with replacing(output) as temporary, temporary.open("wb") as stream:
         writers[format_](stream)
+
+
+def print_notes(notes: Sequence[str], before: str = "") -> None:
+    """Sentences, wrapped, each with a blank line before it if wanted."""
+    from textwrap import fill
+
+    for note in notes:
+        click.echo(before + fill(printable(note), WIDTH, initial_indent="  ", subsequent_indent="  "))
+
+
+def print_version(result: Modelled, dry_run: bool) -> None:
+    """Which version holds what models said, and what they could not see."""
+    if result.unembedded:
+        click.echo(
+            f"\n{len(result.unembedded):,} pictures could not be shown to the model: {name_some([*result.unembedded])}"
+        )
+    state = f"{result.version.name} ({result.version.id[:12]})"
+    if dry_run:
+        click.echo("\nDry run: no version was made.")
+    else:
+        click.echo(f"\nFrozen as {state}." if result.is_new else f"\nNothing changed since {state}.")

@@ -39,6 +39,7 @@ def print_story(story: Story) -> None:
 
 
 _TOLD = {"path", "keep", "reasons", "flags", "reviewed", "reviewed_by", "reviewed_label", "decided_by"}
+_TOLD |= {"label_evidence", "look_alikes"}
 
 
 def _verdict(story: Story) -> str:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from curate.exporters.imagefolder import export
     from curate.history import diff, log, show, table, tag, undo
     from curate.inspection import status, verify, why
+    from curate.modelling import flag, prelabel
     from curate.pipeline import clean
     from curate.reporting import report
 
@@ -24,7 +25,9 @@ __all__ = [
     "clean",
     "diff",
     "export",
+    "flag",
     "log",
+    "prelabel",
     "report",
     "show",
     "status",
@@ -40,7 +43,9 @@ _HOMES = {
     "clean": "curate.pipeline",
     "diff": "curate.history",
     "export": "curate.exporters.imagefolder",
+    "flag": "curate.modelling",
     "log": "curate.history",
+    "prelabel": "curate.modelling",
     "report": "curate.reporting",
     "show": "curate.history",
     "status": "curate.inspection",

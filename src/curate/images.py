@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from curate.checks import FactValue, all_checks
 from curate.errors import ReadError, UnreadableImage
 from curate.executors import Crashed, Executor
-from curate.imaging import DECODERS, DecodedImage, open_image
+from curate.imaging import DECODERS, MIN_WORKING_SIDE_PX, DecodedImage, open_image
 
 DECODE = "decode@1"  # the task that writes the columns `curate.cache.DECODED`; a new number re-reads every picture
 # The store must not remember what may be different the next time.
@@ -65,10 +65,13 @@ class Measured:
 
 
 def map_images(
-    work: Callable[[Sequence[Request]], list[Measured]], requests: Sequence[Request], executor: Executor
+    work: Callable[[Sequence[Request]], list[Measured]],
+    requests: Sequence[Request],
+    executor: Executor,
+    chunk_items: int = CHUNK_ITEMS,
 ) -> Iterator[list[Measured]]:
-    """Run `work` (hash_files or measure_files) over all requests; yield the results of each finished chunk."""
-    for answer in executor.map(work, chunked(requests, executor.workers)):
+    """Run `work` (hash_files, for example) over all requests; yield the results of each finished chunk."""
+    for answer in executor.map(work, chunked(requests, executor.workers, chunk_items)):
         yield [_crashed(answer.item)] if isinstance(answer, Crashed) else answer
 
 
@@ -90,7 +93,22 @@ def measure_files(chunk: Sequence[Request]) -> list[Measured]:
     return results
 
 
-def chunked(requests: Sequence[Request], workers: int) -> list[list[Request]]:
+def open_files(
+    chunk: Sequence[Request], min_side_px: int = MIN_WORKING_SIDE_PX
+) -> Iterator[tuple[Measured, DecodedImage | None]]:
+    """Read, hash and decode each file; None in place of the picture where that fails, with the reason in the result."""
+    for request in chunk:
+        result, data = _read_and_hash(request)
+        image = None
+        if not result.read_error:
+            try:
+                image = open_image(data, min_side_px)
+            except UnreadableImage as error:
+                result.read_error = error.reason
+        yield result, image
+
+
+def chunked(requests: Sequence[Request], workers: int, most: int = CHUNK_ITEMS) -> list[list[Request]]:
     """Chunks of similar cost, the largest files first so that nobody waits for one at the end.
 
     Files of equal size share a chunk where they fit: copies then meet, and are decoded once.
@@ -101,8 +119,8 @@ def chunked(requests: Sequence[Request], workers: int) -> list[list[Request]]:
     chunks: list[list[Request]] = []
     filled = 0
     for request in ordered:
-        twin = bool(chunks) and chunks[-1][-1].size_bytes == request.size_bytes and len(chunks[-1]) < 4 * CHUNK_ITEMS
-        full = not chunks or len(chunks[-1]) >= CHUNK_ITEMS or filled + request.size_bytes > budget
+        twin = bool(chunks) and chunks[-1][-1].size_bytes == request.size_bytes and len(chunks[-1]) < 4 * most
+        full = not chunks or len(chunks[-1]) >= most or filled + request.size_bytes > budget
         if full and not twin:
             chunks.append([])
             filled = 0

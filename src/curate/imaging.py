@@ -88,27 +88,27 @@ class DecodedImage:
         return np.asarray(self.grey.histogram(), dtype=np.int64)
 
 
-def open_image(data: bytes) -> DecodedImage:
+def open_image(data: bytes, min_side_px: int = MIN_WORKING_SIDE_PX) -> DecodedImage:
     """Decode the bytes of one image file, strictly, at the working size.
 
     The working size is 1/1, 1/2, 1/4 or 1/8 of the picture's: the smallest whose shorter side has at least
-    MIN_WORKING_SIDE_PX.
+    `min_side_px`. Checks all see the same one; a model may want another.
     Raises UnreadableImage with a reason from READ_ERRORS; nothing else.
     """
     file_format = format_of(data)
     try:
         if file_format == "JPEG":
-            return _open_jpeg(data)
-        return _open_with_pillow(data, file_format)
+            return _open_jpeg(data, min_side_px)
+        return _open_with_pillow(data, file_format, min_side_px)
     except UnreadableImage:
         raise
     except Exception as error:  # decoders raise anything, from SyntaxError to ZeroDivisionError
         raise UnreadableImage(_reason(error, data, file_format), _words(error)) from error
 
 
-def working_scale(width: int, height: int) -> int:
+def working_scale(width: int, height: int, min_side_px: int = MIN_WORKING_SIDE_PX) -> int:
     """By how much a picture of this size is scaled down to be measured: 1, 2, 4 or 8."""
-    return next(n for n in (8, 4, 2, 1) if n == 1 or min(width, height) / n >= MIN_WORKING_SIDE_PX)
+    return next(n for n in (8, 4, 2, 1) if n == 1 or min(width, height) / n >= min_side_px)
 
 
 # ---- Which format: the first bytes tell, never the file's name.
@@ -214,26 +214,26 @@ class _JpegHeader:
     needed: tuple[slice, ...]
 
 
-def _open_jpeg(data: bytes) -> DecodedImage:
+def _open_jpeg(data: bytes, min_side_px: int) -> DecodedImage:
     header = _read_jpeg_header(data)
     _refuse_bomb(header.width, header.height)
     if header.components not in JPEG_MODES:
         raise UnreadableImage("unsupported", f"a JPEG of {header.components} colour components")
     try:
-        rgb = _decode_jpeg(data, header)
+        rgb = _decode_jpeg(data, header, min_side_px)
     except ValueError as complaint:
         if "Could not determine" in str(complaint):
             # Not damage: turbojpeg has no name for the chroma subsampling, and then refuses to decode.
-            return _open_with_pillow(data, "JPEG")
-        rgb = _decode_jpeg_without_metadata(data, header, complaint)
+            return _open_with_pillow(data, "JPEG", min_side_px)
+        rgb = _decode_jpeg_without_metadata(data, header, min_side_px, complaint)
     width, height = _upright_size(header.width, header.height, header.orientation)
     mode = JPEG_MODES[header.components]
     return DecodedImage(_upright(rgb, header.orientation), width, height, "JPEG", mode, len(data), SIMPLEJPEG)
 
 
-def _decode_jpeg(data: bytes, header: _JpegHeader) -> NDArray[np.uint8]:
+def _decode_jpeg(data: bytes, header: _JpegHeader, min_side_px: int) -> NDArray[np.uint8]:
     """The pixels at the working scale, (h, w, 3). Raises ValueError with libjpeg's first complaint."""
-    scale = working_scale(header.width, header.height)
+    scale = working_scale(header.width, header.height, min_side_px)
     # simplejpeg takes the smallest of libjpeg's sixteen scales that gives at least these sides. Full size is
     # told by zeros, not by the sides: a picture of 1 x 1 px is 1 x 1 at 1/8 as well.
     sides = (-(-header.height // scale), -(-header.width // scale)) if scale > 1 else (0, 0)
@@ -252,13 +252,16 @@ def _decode_jpeg(data: bytes, header: _JpegHeader) -> NDArray[np.uint8]:
     return np.asarray(Image.frombytes("CMYK", inks.shape[1::-1], inks.tobytes()).convert("RGB"))
 
 
-def _decode_jpeg_without_metadata(data: bytes, header: _JpegHeader, complaint: ValueError) -> NDArray[np.uint8]:
+def _decode_jpeg_without_metadata(
+    data: bytes, header: _JpegHeader, min_side_px: int, complaint: ValueError
+) -> NDArray[np.uint8]:
     """The pixels, if it was only metadata that made libjpeg complain: a wrong length, a cut colour profile.
 
     libjpeg tells only its first complaint, so the rest has to pass by itself to count as intact.
     """
     try:
-        return _decode_jpeg(b"\xff\xd8" + b"".join(data[part] for part in header.needed), header)
+        needed = b"\xff\xd8" + b"".join(data[part] for part in header.needed)
+        return _decode_jpeg(needed, header, min_side_px)
     except ValueError:
         raise complaint from None
 
@@ -330,7 +333,7 @@ def exif_orientation(tiff: bytes) -> int:
 # ---- Everything else
 
 
-def _open_with_pillow(data: bytes, file_format: str) -> DecodedImage:
+def _open_with_pillow(data: bytes, file_format: str, min_side_px: int) -> DecodedImage:
     if file_format == "PNG":
         _check_png(data)
     module, reader = READERS[file_format]
@@ -340,7 +343,7 @@ def _open_with_pillow(data: bytes, file_format: str) -> DecodedImage:
         _refuse_bomb(*image.size)
         image.load()
         orientation = _orientation(image)
-        rgb = _upright(_to_rgb(image), orientation)
+        rgb = _upright(_to_rgb(image, min_side_px), orientation)
     width, height = _upright_size(*image.size, orientation)
     return DecodedImage(rgb, width, height, file_format, mode, len(data), PILLOW)
 
@@ -388,9 +391,9 @@ def _orientation(image: Image.Image) -> int:
 # ---- Pixels to upright 8-bit RGB
 
 
-def _to_rgb(image: Image.Image) -> NDArray[np.uint8]:
+def _to_rgb(image: Image.Image, min_side_px: int) -> NDArray[np.uint8]:
     """The picture in RGB at the working scale, (h, w, 3)."""
-    scale = working_scale(*image.size)
+    scale = working_scale(*image.size, min_side_px)
     rows = max(BAND_PIXELS // image.width // scale, 1) * scale
     value_range = _value_range(image) if image.mode[0] in "IF" else (0.0, 255.0)
     bands = []

@@ -8,6 +8,7 @@ every table that is built afterwards carries it, until the picture or the label 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -94,6 +95,11 @@ def with_opinions(table: pd.DataFrame, given: pd.Series[str], opinions: Mapping[
         said = joined[list(types)].astype(types).set_axis(table.index)
         table = table.assign(**{name: said[name] for name in types})
     return table
+
+
+def rounded(value: float) -> float | None:
+    """A number for a summary, as JSON takes it: None for NaN, and no digits that mean nothing."""
+    return None if math.isnan(value) else round(float(value), 4)
 
 
 def _comparable(rows: pd.DataFrame) -> pd.DataFrame:

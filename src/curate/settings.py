@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from curate.checks import CheckSettings, all_checks, find_check
 from curate.errors import SettingsError
+from curate.labelers import all_labelers
 
 OPINION_CHECKS = ("label_error", "outlier")  # they judge what `curate flag` says
 
@@ -78,6 +79,15 @@ def _checks_model() -> type[BaseModel]:
 
 
 @cache
+def _labelers_model() -> type[BaseModel]:
+    fields: dict[str, Any] = {
+        name: (labeler.settings, Field(default_factory=labeler.settings, description=labeler.summary))
+        for name, labeler in all_labelers().items()
+    }
+    return create_model("Labelers", __config__=ConfigDict(frozen=True, extra="forbid"), **fields)
+
+
+@cache
 def settings_model() -> type[BaseModel]:
     """The class of all settings, checks included."""
     return create_model(
@@ -87,6 +97,7 @@ def settings_model() -> type[BaseModel]:
         versions=(VersionSettings, VersionSettings()),
         models=(ModelSettings, ModelSettings()),
         prelabel=(PrelabelSettings, PrelabelSettings()),
+        labelers=(_labelers_model(), _labelers_model()()),
         checks=(_checks_model(), _checks_model()()),
     )
 
@@ -98,6 +109,7 @@ class Settings(BaseModel):
     versions: VersionSettings
     models: ModelSettings
     prelabel: PrelabelSettings
+    labelers: Any  # one field per labeler, of its own settings class
     checks: Any  # one field per check, of its own settings class
 
     def of(self, check: str) -> CheckSettings:
@@ -121,13 +133,13 @@ def settings_of_version(
 ) -> Settings:
     """The settings a version was made with, so that what is added to it changes nothing else.
 
-    What concerns models (sections `models` and `prelabel`, the checks of models' opinions) comes from the file, and
-    changes go on top. Raises SettingsError as `load_settings` does.
+    What concerns models (sections `models`, `prelabel` and `labelers`, the checks of models' opinions) comes from the
+    file, and changes go on top. Raises SettingsError as `load_settings` does.
     """
     values = _read_toml(file) if file is not None else {}
     checks = {name: chosen for name, chosen in recorded["checks"].items() if name in all_checks()}
     checks |= {name: values.get("checks", {}).get(name, {}) for name in OPINION_CHECKS}
-    of_models = {name: values[name] for name in ("models", "prelabel") if name in values}
+    of_models: dict[str, Any] = {name: values[name] for name in ("models", "prelabel", "labelers") if name in values}
     kept = {name: recorded[name] for name in ("scan", "versions")}
     return _validated({**kept, **of_models, "checks": checks}, changes, file)
 

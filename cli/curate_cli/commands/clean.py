@@ -17,24 +17,14 @@ if TYPE_CHECKING:
 @click.command("clean", short_help="Check every image and freeze the outcome as a version.")
 @options.folder
 @options.store
-@click.option(
-    "--config",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Settings file. Default: DIR.curate/curate.toml.",
-)
+@options.config
 @click.option("--labels", metavar="SOURCE", help='"folders" (default), "none", or a CSV, JSONL or Parquet file.')
 @click.option("--drop", multiple=True, metavar="CHECK", help="Drop what this check flags. Repeatable.")
 @click.option("--review", multiple=True, metavar="CHECK", help="Keep it, but ask somebody to look.")
 @click.option("--note", multiple=True, metavar="CHECK", help="Keep it, only note the flag.")
 @click.option("--ignore", multiple=True, metavar="CHECK", help="Take no notice of this check.")
-@click.option(
-    "--set",
-    "assignments",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Change any setting, e.g. checks.blurry.min_sharpness=0.2.",
-)
-@click.option("--workers", type=click.IntRange(1), help="Processes. Default: one per core.")
+@options.assignments
+@options.workers
 @click.option("--dry-run", is_flag=True, help="Measure and print, make no version.")
 @click.option("--fail-on", metavar="SHARE", help="Exit with 1 if more than this share of images is dropped, e.g. 5%.")
 @options.as_json

@@ -71,6 +71,7 @@ class Check:
         columns. For what is too slow to judge anew each time; without settings. It also gets its own last answer,
         to build on: the outcome must be the same without it. `judge` then takes the relations as third argument
         (None = compute them).
+    worst_by: the column that tells which flagged row is the worst, lowest first; "" = the fact of its threshold.
     because: why a row was flagged, as a format string over the row's columns and `settings`.
     """
 
@@ -85,6 +86,7 @@ class Check:
     measure: Callable[[DecodedImage], Mapping[str, FactValue]] = always_na
     relate: Callable[[pd.DataFrame, pd.DataFrame | None, Advance], pd.DataFrame] | None = None
     after: tuple[str, ...] = field(default=())
+    worst_by: str = ""
 
     @property
     def task(self) -> str:

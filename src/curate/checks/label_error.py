@@ -43,4 +43,5 @@ CHECK = Check(
     settings=Settings,
     judge=judge,
     because="{label_evidence}",
+    worst_by="label_quality",
 )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from curate.reporting.commands import Commands
+from curate.reporting.labels import Labels, Prelabels
 from curate.reporting.plots import Histogram
 from curate.versions import Version
 
@@ -25,12 +26,18 @@ class Picture:
 
 @dataclass(frozen=True)
 class Card:
-    """A picture with the reason why it is shown. beside: the picture that it is a copy of."""
+    """A picture with the reason why it is shown.
+
+    beside: the picture that it is a copy of. suggestion: the label that would fit better. look_alikes: the pictures
+    most like it, nearest first.
+    """
 
     picture: Picture
     because: str
     command: str
     beside: Picture | None = None
+    suggestion: str = ""
+    look_alikes: tuple[Picture, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -139,6 +146,8 @@ class Page:
     groups: list[Group]
     distributions: list[Distribution]
     settings: dict[str, list[Setting]]
+    labels: Labels | None
+    prelabels: Prelabels | None
 
     @property
     def dropped_by_people(self) -> dict[str, int]:
@@ -162,5 +171,6 @@ class Page:
             yield card.picture
             if card.beside:
                 yield card.beside
+            yield from card.look_alikes
         for group in self.groups:
             yield from group.pictures

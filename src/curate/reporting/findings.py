@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from curate.checks import all_checks
@@ -11,12 +13,13 @@ from curate.inspection import explain
 from curate.reporting.commands import Commands
 from curate.reporting.contents import Card, Finding, Picture, Setting, Unreadable
 from curate.reporting.plots import flagged_side
-from curate.reporting.rows import action_of, as_dicts, has_name, is_flagged, numbers, picture, thresholds
+from curate.reporting.rows import action_of, as_dicts, has_name, is_flagged, numbers, picture, pictures, thresholds
 from curate.versions import Version
 
 if TYPE_CHECKING:
     import pandas as pd
 
+MAX_LOOK_ALIKES = 4  # beside each card
 MAX_UNREADABLE = 1000  # lines of text, 100 kB in all
 ACTIONS = ("drop", "review", "note")  # in the order of their weight
 
@@ -57,6 +60,9 @@ def find(
 
 def _worst_first(flagged: pd.DataFrame, images: pd.DataFrame, version: Version, name: str) -> tuple[pd.DataFrame, str]:
     """Flagged rows, the farthest beyond the check's threshold first, and that fact's name; by path without one."""
+    check = all_checks().get(name)
+    if check and check.worst_by in images:
+        return flagged.reset_index(drop=True).sort_values([check.worst_by, "path"]), check.worst_by
     for fact, _, threshold in thresholds(version, name):
         if fact in images:
             side = flagged_side(numbers(images, fact), threshold, is_flagged(images, name).to_numpy(bool))
@@ -70,8 +76,13 @@ def _unreadable(row: dict[str, Any]) -> Unreadable:
 
 
 def _card(row: dict[str, Any], images: pd.DataFrame, version: Version, name: str, commands: Commands) -> Card:
-    original = _original(row, images, version, name)
-    return Card(picture(row, version), _because(row, version, name), commands.why(row["path"]), original)
+    because, command = _because(row, version, name), commands.why(row["path"])
+    card = Card(picture(row, version), because, command, _original(row, images, version, name))
+    if name != "label_error":
+        return card
+    paths = [path for path in json.loads(row.get("look_alikes", "[]")) if path in images.index][:MAX_LOOK_ALIKES]
+    look_alikes = tuple(pictures(images.loc[paths], version))
+    return replace(card, suggestion=row.get("suggested_label", ""), look_alikes=look_alikes)
 
 
 def _because(row: dict[str, Any], version: Version, name: str) -> str:

@@ -10,6 +10,7 @@ from curate.grouping import has_conflict
 from curate.reporting.commands import Commands, as_text
 from curate.reporting.contents import Card, ClassCount, Distribution, Group, Page, Setting
 from curate.reporting.findings import find, in_order_of_weight
+from curate.reporting.labels import labels_of, prelabels_of
 from curate.reporting.plots import histogram
 from curate.reporting.rows import action_of, as_dicts, is_flagged, is_waiting, numbers, picture, pictures, thresholds
 from curate.summary import count, is_other
@@ -47,6 +48,8 @@ def build_page(table: pd.DataFrame, version: Version, folder: str, commands: Com
         groups=_groups(images, version),
         distributions=_distributions(images, version, commands),
         settings=settings,
+        labels=labels_of(version),
+        prelabels=prelabels_of(version),
     )
 
 

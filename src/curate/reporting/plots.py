@@ -119,6 +119,48 @@ def bin_edges(low: float, high: float, threshold: float, whole_numbers: bool) ->
     return np.asarray(threshold + width * np.arange(first, last + 1), np.float64)
 
 
+@dataclass(frozen=True)
+class Curve:
+    """A falling line ready to draw: the share of right answers against the share of pictures answered.
+
+    points: as SVG's polyline takes them. level: the height of the wanted share. reached: the place on the x axis.
+    """
+
+    points: str
+    level: float
+    level_at: float
+    reached: float
+    reached_at: float
+    x_ticks: tuple[Tick, ...]
+    y_ticks: tuple[Tick, ...]
+
+
+def curve(points: list[tuple[float, float]], level: float, reached: float) -> Curve | None:
+    """The line through (coverage, accuracy), both 0..1; None with fewer than two points."""
+    if len(points) < 2:
+        return None
+    # The y axis begins under the lowest point, at a tenth: accuracies between .9 and 1 should fill the plot.
+    floor = min(0.9, math.floor(10 * min([level, *(accuracy for _, accuracy in points)])) / 10)
+
+    def x(share: float) -> float:
+        return round(LEFT + (RIGHT - LEFT) * share, 2)
+
+    def y(share: float) -> float:
+        return round(BOTTOM - (BOTTOM - TOP) * (share - floor) / (1 - floor), 2)
+
+    step = 0.02 if floor >= 0.9 else 0.1 if floor >= 0.5 else 0.2
+    heights = [round(floor + step * i, 2) for i in range(int((1 - floor) / step + 1e-9) + 1)]
+    return Curve(
+        " ".join(f"{x(coverage)},{y(accuracy)}" for coverage, accuracy in points),
+        level,
+        y(level),
+        reached,
+        x(reached),
+        tuple(Tick(f"{share:.0%}", x(share)) for share in (0.0, 0.25, 0.5, 0.75, 1.0)),
+        tuple(Tick(f"{share:.0%}", y(share)) for share in heights),
+    )
+
+
 def number(value: float) -> str:
     """A number as people write it, without the noise of floating point: 0.03, 12, 1,500."""
     if abs(value) >= 1000:

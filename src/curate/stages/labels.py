@@ -62,17 +62,18 @@ def read_label_file(file: Path, known: Set[str]) -> pd.DataFrame:
     """
     import pandas as pd
 
-    table = _read(file)
-    path = _column(table, PATH_COLUMNS, file)
-    label = _column(table, LABEL_COLUMNS, file)
+    table = read_rows(file)
+    path = find_column(table, PATH_COLUMNS, file)
+    label = find_column(table, LABEL_COLUMNS, file)
     result = pd.DataFrame({"path": table[path].astype("str"), "label": table[label].astype("str")})
-    paths = [_safe_path(text, row, file) for row, text in enumerate(result["path"].fillna(""), start=1)]
+    paths = [safe_path(text, row, file) for row, text in enumerate(result["path"].fillna(""), start=1)]
     result["path"] = [path if path in known else to_text(path) for path in paths]
     result["label"] = result["label"].mask(result["label"].isin(["", UNLABELED]))
     return _without_repeats(result, file)
 
 
-def _read(file: Path) -> pd.DataFrame:
+def read_rows(file: Path) -> pd.DataFrame:
+    """The rows of a CSV, TSV, JSONL or Parquet file, texts as they are. Raises SourceError when it can't be read."""
     import pandas as pd
 
     suffix = file.suffix.lower()
@@ -88,8 +89,8 @@ def _read(file: Path) -> pd.DataFrame:
     except FileNotFoundError as error:
         raise SourceError(f"There is no label file {str(file)!r}.", 'Give a path, or "folders" or "none".') from error
     except (ValueError, TypeError, Warning, OSError) as error:
-        raise SourceError(f"The label file {str(file)!r} can't be read: {error}.") from error
-    raise SourceError(f"{str(file)!r} is no label file that curate reads: expected .csv, .tsv, .jsonl or .parquet.")
+        raise SourceError(f"{str(file)!r} can't be read: {error}.") from error
+    raise SourceError(f"{str(file)!r} is no file of labels that curate reads: expected .csv, .tsv, .jsonl or .parquet.")
 
 
 def _read_csv(file: Path, separator: str) -> pd.DataFrame:
@@ -109,18 +110,19 @@ def _read_json_lines(file: Path) -> pd.DataFrame:
         return pd.DataFrame([dict(json.loads(line)) for line in lines if line.strip()], dtype="object")
 
 
-def _column(table: pd.DataFrame, names: tuple[str, ...], file: Path) -> str:
+def find_column(table: pd.DataFrame, names: tuple[str, ...], file: Path) -> str:
+    """The first of these names that is a column. Raises SourceError that lists the columns there are."""
     for name in names:
         if name in table.columns:
             return name
     found = ", ".join(map(str, table.columns)) or "none"
     raise SourceError(
-        f"The label file {str(file)!r} has no column {names[0]!r}; its columns are: {found}.",
+        f"{str(file)!r} has no column {names[0]!r}; its columns are: {found}.",
         f"Rename one to {names[0]!r} (also read: {', '.join(names[1:])}).",
     )
 
 
-def _safe_path(text: str, row: int, file: Path) -> str:
+def safe_path(text: str, row: int, file: Path) -> str:
     """The path without detours. Raises SourceError for one that leads out of the folder, or nowhere."""
     path = posixpath.normpath(text)
     if path.startswith(("/", "../")) or path in ("..", ".") or "://" in text:

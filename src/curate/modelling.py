@@ -1,0 +1,205 @@
+"""`prelabel` and `flag`: what models say of the pictures, joined to the table and frozen as a version.
+
+Both take the folder as the newest version sees it, form opinions (`curate.stages.prelabel`, `curate.stages.flag`),
+keep them, and conclude anew. What they say is a suggestion: labels change only by a person's word, or by
+`--accept`, which is recorded like one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from curate import versions
+from curate.decisions import append, given_labels, new_decision, read_log
+from curate.embeddings import Embeddings, embed
+from curate.errors import SourceError
+from curate.executors import executor_for
+from curate.grouping import readable
+from curate.opinions import Opinions, keep_opinions, read_opinions
+from curate.pipeline import Look, conclude, freeze, look_at, summaries
+from curate.progress import Progress, silent
+from curate.project import Project
+from curate.settings import Settings, settings_of_version
+from curate.stages.flag import Outside, flag_opinions
+from curate.stages.prelabel import prelabel_opinions
+from curate.stages.scan import scan_folder
+from curate.summary import count
+from curate.versions import Version
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Modelled:
+    """What `prelabel` or `flag` did.
+
+    summary: what models say of the whole data set. table: the whole manifest, with their opinions. unembedded:
+    path -> why a kept picture could not be shown to the model. accepted: labels taken over by `--accept`.
+    version: the version that holds it now. is_new: whether this run made it.
+    """
+
+    project: Project
+    settings: Settings
+    table: pd.DataFrame
+    summary: dict[str, Any]
+    unembedded: dict[str, str]
+    accepted: int
+    version: Version
+    is_new: bool
+
+    @property
+    def outliers(self) -> int:
+        """How many kept pictures look off-topic."""
+        return int((self.table["outlier"] & self.table["keep"]).sum())
+
+
+def prelabel(
+    folder: str | Path,
+    *,
+    store: str | Path | None = None,
+    config: str | Path | None = None,
+    changes: Mapping[str, Any] | None = None,
+    accept: bool = False,
+    workers: int | None = None,
+    dry_run: bool = False,
+    progress: Progress = silent,
+) -> Modelled:
+    """Suggest labels for the unlabelled pictures, with a calibrated confidence.
+
+    changes: settings on top of `curate.toml`, for example {"prelabel.precision": 0.99}. accept: take over, under the
+    author's name, those labels that are sure enough for the stated precision; nobody has looked at them then.
+    Raises CurateError, for one when there is nothing to learn from.
+    """
+    project, settings = _opened(folder, store, config, changes)
+    with project.writing("curate prelabel"):
+        scene = _scene(project, settings, workers, progress)
+        said = prelabel_opinions(scene.kept(), project.folder, scene.vectors, scene.scores, settings)
+        accepted = _accept(scene, said) if accept and not dry_run else 0
+        return replace(_concluded("prelabel", scene, said, dry_run), accepted=accepted)
+
+
+def flag(
+    folder: str | Path,
+    *,
+    store: str | Path | None = None,
+    config: str | Path | None = None,
+    changes: Mapping[str, Any] | None = None,
+    pred_probs: str | Path | None = None,
+    votes: str | Path | None = None,
+    workers: int | None = None,
+    dry_run: bool = False,
+    progress: Progress = silent,
+) -> Modelled:
+    """Find likely label errors and off-topic pictures.
+
+    pred_probs: a file of out-of-sample probabilities of your own model, see `curate.outside`, in place of ours.
+    votes: a file of what several annotators said, see `curate.votes`.
+    Raises CurateError, for one when there are no labels or only one class.
+    """
+    project, settings = _opened(folder, store, config, changes)
+    with project.writing("curate flag"):
+        scene = _scene(project, settings, workers, progress)
+        said = flag_opinions(scene.kept(), scene.vectors(), Outside(as_path(pred_probs), as_path(votes)), progress)
+        return _concluded("flag", scene, said, dry_run)
+
+
+def _opened(
+    folder: str | Path, store: str | Path | None, config: str | Path | None, changes: Mapping[str, Any] | None
+) -> tuple[Project, Settings]:
+    project = Project.at(folder, store, config)
+    project.require_store()
+    newest = versions.find_version(project.versions, None)
+    return project, settings_of_version(newest.settings, project.config, dict(changes or {}))
+
+
+@dataclass(frozen=True)
+class _Scene:
+    """The folder as models find it. table: the manifest before their new opinions. given: labels to learn from."""
+
+    project: Project
+    settings: Settings
+    look: Look
+    table: pd.DataFrame
+    given: pd.Series[str]
+    workers: int | None
+    progress: Progress
+
+    def kept(self) -> pd.DataFrame:
+        """The pictures that are part of the data set, with `about` (the label, NA = none) and `group` (of copies)."""
+        table = self.table.assign(about=self.given)
+        kept = table[table["keep"] & readable(table)].reset_index(drop=True)
+        group = kept["duplicate_group"].astype("str").fillna(kept["sha256"])
+        return kept.assign(group=group.factorize()[0])
+
+    def vectors(self) -> Embeddings:
+        """The embeddings of those pictures."""
+        return self._embedded(self.settings.models.backbone)
+
+    def scores(self, model: Path) -> Embeddings:
+        """What an ONNX classifier puts out for those pictures."""
+        return self._embedded(f"{model}#logits")
+
+    def _embedded(self, spec: str) -> Embeddings:
+        project, executor = self.project, executor_for(self.workers)
+        return embed(self.kept(), project.folder, spec, project.cache, executor, self.progress)
+
+
+def _scene(project: Project, settings: Settings, workers: int | None, progress: Progress) -> _Scene:
+    look = look_at(project, settings, scan_folder(project.folder), executor_for(workers), progress)
+    log = read_log(project.review_log)
+    table = conclude(look, settings, log, read_opinions(project.cache))
+    if not (table["keep"] & readable(table)).any():
+        raise SourceError(
+            f"No picture of {str(project.folder)!r} is kept, so there is nothing to look at.",
+            f"See why: curate report {project.folder}",
+        )
+    return _Scene(project, settings, look, table, given_labels(table, log), workers, progress)
+
+
+def _accept(scene: _Scene, said: Opinions) -> int:
+    """Record the sure pre-labels as accepted, where no person has spoken; the number of them."""
+    spoken = scene.table.loc[scene.table["reviewed"].notna(), "path"]
+    sure = said.rows[said.rows["pred_label"].notna() & ~said.rows["pred_abstains"].astype(bool)]
+    sure = sure[~sure["path"].isin(spoken)]
+    author = versions.author()
+    decisions = [
+        new_decision(path, sha256, "accept", author, label, f"pre-label by {by}, confidence {confidence:.3f}")
+        for path, sha256, label, by, confidence in sure[
+            ["path", "sha256", "pred_label", "pred_by", "pred_confidence"]
+        ].itertuples(index=False)
+    ]
+    if decisions:
+        append(scene.project.review_log, decisions)
+    return len(decisions)
+
+
+def _concluded(command: str, scene: _Scene, said: Opinions, dry_run: bool) -> Modelled:
+    """Keep the opinions, judge and decide with them, and make a version if that changed anything."""
+    opinions = {**read_opinions(scene.project.cache), command: said}
+    table = conclude(scene.look, scene.settings, read_log(scene.project.review_log), opinions)
+    newest = versions.find_version(scene.project.versions, None)
+    made = None
+    if not dry_run:
+        keep_opinions(scene.project.cache, command, said)
+        counts = count(table) | summaries(opinions)
+        made = freeze(scene.project, table, f"curate {command}", scene.settings, counts)
+    failures = said.summary.get("unembedded", {})
+    return Modelled(
+        project=scene.project,
+        settings=scene.settings,
+        table=table,
+        summary=said.summary,
+        unembedded=failures,
+        accepted=0,
+        version=made or newest,
+        is_new=made is not None,
+    )
+
+
+def as_path(file: str | Path | None) -> Path | None:
+    """A path, if one was given."""
+    return Path(file) if file is not None else None

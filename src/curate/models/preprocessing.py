@@ -1,0 +1,103 @@
+"""From a decoded picture to what a model was trained to see: size, order of channels, range of numbers.
+
+A wrong range does not fail, it makes embeddings quietly worse; so nothing here has a default that was guessed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from curate.imaging import DecodedImage
+
+Channels = Literal["RGB", "BGR"]
+Fit = Literal["stretch", "crop"]
+Interpolation = Literal["bilinear", "bicubic"]
+Layout = Literal["NCHW", "NHWC"]
+Triple = tuple[float, float, float]
+
+NONE: Triple = (0.0, 0.0, 0.0)
+ONE: Triple = (1.0, 1.0, 1.0)
+BYTES = "uint8"  # a model that takes bytes scales them itself
+DTYPES = ("float32", "float16", BYTES)
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """How pictures are made to fit a model.
+
+    The model gets (byte * scale - mean) / std, the mean and std in the order of `channels`; bytes as they are where
+    dtype is uint8. height, width: in px. fit: "stretch" to that size, so that nothing is lost at the borders, or
+    "crop": scale the shorter side to size / crop_share, and cut the middle out.
+    """
+
+    height: int
+    width: int
+    scale: float = 1.0
+    mean: Triple = NONE
+    std: Triple = ONE
+    layout: Layout = "NCHW"
+    dtype: str = "float32"
+    channels: Channels = "RGB"
+    fit: Fit = "stretch"
+    crop_share: float = 1.0
+    interpolation: Interpolation = "bilinear"
+
+    @property
+    def min_side_px(self) -> int:
+        """Pictures whose shorter side has so many px are scaled down to the model's size, never up."""
+        return ceil(max(self.height, self.width) / (self.crop_share if self.fit == "crop" else 1))
+
+    def prepare(self, image: DecodedImage) -> NDArray[np.uint8]:
+        """The picture at the model's size, (height, width, 3) RGB: bytes, as they wait in batches."""
+        how = Image.Resampling.BICUBIC if self.interpolation == "bicubic" else Image.Resampling.BILINEAR
+        size = (self.width, self.height)
+        return np.asarray(image.picture.resize(size, how, box=self._box(*image.picture.size)))
+
+    def batch(self, pictures: NDArray[np.uint8]) -> NDArray[Any]:
+        """The model's input: (B, height, width, 3) -> the same numbers in its layout, range and type."""
+        ordered = pictures[..., ::-1] if self.channels == "BGR" else pictures
+        if self.dtype == BYTES:
+            scaled: NDArray[Any] = ordered
+        else:
+            factor, offset = self._line()
+            scaled = (ordered * factor + offset).astype(self.dtype, copy=False)
+        return np.ascontiguousarray(scaled.transpose(0, 3, 1, 2) if self.layout == "NCHW" else scaled)
+
+    def describe(self) -> str:
+        """In words."""
+        fit = "stretched" if self.fit == "stretch" else f"{self.crop_share:.0%} of the middle"
+        return f"{self.width} x {self.height} px, {fit}, {self.channels}, {self.layout}, {self.dtype}"
+
+    def describe_scaling(self) -> str:
+        """In words."""
+        if self.dtype == BYTES:
+            return "bytes as they are"
+        text = f"x {self.scale:.5g}"
+        if self.mean != NONE:
+            text += f" - {_short(self.mean)}"
+        return text + (f", / {_short(self.std)}" if self.std != ONE else "")
+
+    def _line(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Scaling as one multiplication and one addition per channel, (3,) each."""
+        mean, std = np.array(self.mean), np.array(self.std)
+        return (self.scale / std).astype(np.float32), (-mean / std).astype(np.float32)
+
+    def _box(self, width: int, height: int) -> tuple[float, float, float, float]:
+        """The part of a picture that the model sees: left, top, right, bottom in px."""
+        if self.fit == "stretch":
+            return (0, 0, width, height)
+        # One step, and the same pixels as scaling the shorter side and then cutting.
+        zoom = min(width / self.width, height / self.height) * self.crop_share
+        left, top = (width - self.width * zoom) / 2, (height - self.height * zoom) / 2
+        return (left, top, left + self.width * zoom, top + self.height * zoom)
+
+
+def _short(numbers: Triple) -> str:
+    shown = [f"{number:.4g}" for number in numbers]
+    return shown[0] if len(set(shown)) == 1 else f"({', '.join(shown)})"

@@ -1,0 +1,318 @@
+"""Flag: which labels are likely wrong, and which pictures are off-topic.
+
+labels, embeddings ─▶ models that saw neither the picture nor its copies ─▶ probabilities   (`curate.heads`)
+probabilities      ─▶ label_quality, label_error, suggested_label                           (`curate.suspicion`)
+embeddings         ─▶ look_alikes, typicality                       (`curate.lookalikes`, `curate.outliers`)
+annotators' votes  ─▶ vote_label, vote_error                                                (`curate.votes`)
+all of these       ─▶ label_evidence, in words
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from curate import heads
+from curate.calibration import expected_calibration_error
+from curate.embeddings import Embeddings
+from curate.errors import SourceError
+from curate.lookalikes import Lookalikes, nearest
+from curate.opinions import Opinions, rounded
+from curate.outliers import NEIGHBOURS, typicality
+from curate.progress import Progress, silent
+from curate.suspicion import FEWEST, Judgement, judge_labels
+from curate.votes import judge_votes, read_votes, verified_errors
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from pandas.core.groupby import DataFrameGroupBy
+
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int64]
+
+LOOK_ALIKES = 5  # as many as a person takes in at a glance, and an odd number
+MOST_PAIRS = 30  # of classes that are mixed up
+MOST_ANNOTATORS = 10
+MOST_NOISE_CLASSES = 30  # a larger matrix nobody reads, and every version would carry it
+
+
+@dataclass(frozen=True)
+class Outside:
+    """What comes from outside. pred_probs: file of a model's probabilities. votes: file of annotators' labels."""
+
+    pred_probs: Path | None = None
+    votes: Path | None = None
+
+
+@dataclass(frozen=True)
+class _Labelled:
+    """The rows to judge.
+
+    rows: index 0..N-1. classes: names. labels: (N,) index into classes. probabilities: (N, K), out of sample.
+    alike: the nearest labelled pictures of each. notes: what people should know, one sentence each.
+    """
+
+    rows: pd.DataFrame
+    classes: list[str]
+    labels: Ints
+    probabilities: Floats
+    calibration_error: float
+    alike: Lookalikes
+    notes: list[str]
+
+    @cached_property
+    def contradicting(self) -> DataFrameGroupBy[Any, Any]:
+        """The rows of copies whose labels differ, by group."""
+        labels_in_group = self.rows.groupby("group")["about"].transform("nunique")
+        return self.rows[labels_in_group > 1].groupby("group")
+
+
+def flag_opinions(
+    rows: pd.DataFrame, embeddings: Embeddings, outside: Outside = Outside(), progress: Progress = silent
+) -> Opinions:
+    """What is thought of each kept picture's label and topic.
+
+    rows: the kept pictures with path, sha256, about (the label, NA = none), group (of copies, integers).
+    Raises SourceError when there is nothing to judge: no labels, or one class only.
+    """
+    rows = rows.reset_index(drop=True)
+    seen = rows[embeddings.has(list(rows["sha256"]))].reset_index(drop=True)
+    labelled = _labelled(seen, embeddings, outside.pred_probs, progress)
+    judgement = judge_labels(
+        labelled.labels, labelled.probabilities, _groups(labelled.rows), copies=labelled.rows["sha256"].factorize()[0]
+    )
+    said = rows[["path", "sha256", "about"]]
+    said = said.merge(_label_columns(labelled, judgement), on="path", how="left")
+    said = said.merge(_typicality(seen, embeddings, progress), on="path", how="left")
+    summary = _summary(labelled, judgement, embeddings)
+    if outside.votes is not None:
+        said, summary["votes"] = _with_votes(said, outside.votes, labelled)
+    summary["flagged"] = int(said["label_error"].fillna(False).sum())
+    return Opinions(said, summary)
+
+
+def _labelled(rows: pd.DataFrame, embeddings: Embeddings, pred_probs: Path | None, progress: Progress) -> _Labelled:
+    rows = rows[rows["about"].notna()].sort_values("path", ignore_index=True)
+    classes = sorted(rows["about"].unique())
+    _require_judgeable(rows, classes)
+    labels = rows["about"].map({name: place for place, name in enumerate(classes)}).to_numpy(np.int64)
+    vectors, groups = embeddings.of(list(rows["sha256"])), _groups(rows)
+    with progress("Judging labels", heads.rounds(len(rows))) as advance:
+        ours = heads.out_of_sample(vectors, labels, groups, len(classes), advance=advance)
+    notes = _notes(classes, labels, groups)
+    probabilities, error = ours.calibrated, ours.calibration_error
+    if pred_probs is not None:
+        from curate.outside import looks_in_sample, read_pred_probs
+
+        probabilities = read_pred_probs(pred_probs, list(rows["path"]), classes)
+        error = expected_calibration_error(
+            probabilities.max(axis=1).astype(np.float64), (probabilities.argmax(axis=1) == labels).astype(np.float64)
+        )
+        notes += list(filter(None, [looks_in_sample(labels, probabilities, ours.calibrated)]))
+    with progress("Finding look-alikes", len(rows)) as advance:
+        alike = nearest(vectors, LOOK_ALIKES, groups=groups, advance=advance)
+    return _Labelled(rows, classes, labels, probabilities, error, alike, notes + list(filter(None, [alike.note])))
+
+
+def _groups(rows: pd.DataFrame) -> Ints:
+    return rows["group"].to_numpy(np.int64)
+
+
+def _require_judgeable(rows: pd.DataFrame, classes: list[str]) -> None:
+    if not classes:
+        raise SourceError(
+            "No kept picture has a label, so there is nothing to judge.",
+            "Sort the pictures into a folder per class, or give a file: curate clean DIR --labels labels.csv",
+        )
+    if len(classes) == 1:
+        raise SourceError(
+            f"All {len(rows):,} labels are {classes[0]!r}: with one class only, no label can be told wrong.",
+            "Label some pictures of another class.",
+        )
+    if len(classes) == len(rows):
+        raise SourceError(
+            f"All {len(rows):,} labels are different: there is nothing to learn a class from.",
+            "Are they names of pictures? Labels come from the first folder, or: curate clean DIR --labels FILE",
+        )
+
+
+def _notes(classes: list[str], labels: Ints, groups: Ints) -> list[str]:
+    """Which classes are too small to be judged."""
+    different = np.unique(np.stack([groups, labels]), axis=1)[1]
+    small = [
+        name
+        for name, count in zip(classes, np.bincount(different, minlength=len(classes)), strict=True)
+        if count < FEWEST
+    ]
+    if not small:
+        return []
+    named = ", ".join(small[:5]) + (f" and {len(small) - 5} more" if len(small) > 5 else "")
+    return [f"Not judged: {named}. A class needs {FEWEST} different pictures before its labels can be doubted."]
+
+
+def _typicality(rows: pd.DataFrame, embeddings: Embeddings, progress: Progress) -> pd.DataFrame:
+    """path and typicality of every kept picture, labelled or not."""
+    with progress("Finding off-topic pictures", len(rows)) as advance:
+        alike = nearest(embeddings.of(list(rows["sha256"])), NEIGHBOURS, groups=_groups(rows), advance=advance)
+    return rows[["path"]].assign(typicality=typicality(alike))
+
+
+def _with_votes(said: pd.DataFrame, file: Path, labelled: _Labelled) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """The same with what annotators said, and that in numbers. A label that people overrule is flagged."""
+    import pandas as pd
+
+    votes = read_votes(file, set(said["path"]))
+    known = votes[votes["path"].isin(said["path"])]
+    if known.empty:
+        raise SourceError(
+            f"None of the {votes['path'].nunique():,} pictures in {str(file)!r} is a kept picture of this folder; "
+            f"the first one is {votes['path'].iloc[0]!r}.",
+            "Write paths relative to the image folder, like cats/1.jpg.",
+        )
+    ours = pd.DataFrame(labelled.probabilities, index=labelled.rows["path"], columns=labelled.classes)
+    found = judge_votes(known, ours)
+    given = said.dropna(subset="about")
+    overruled = verified_errors(known, dict(zip(given["path"], given["about"], strict=True)))
+    said = said.merge(found.pictures.drop(columns="vote_agreement"), on="path", how="left")
+    said = said.assign(vote_error=said["path"].map(overruled).astype("boolean"))
+    is_error = said["vote_error"].fillna(False).astype(bool)
+    words = "most of its " + said["votes"].fillna(0).astype("int64").astype("str") + " annotators chose another label"
+    evidence = said["label_evidence"].fillna("")
+    return said.assign(
+        label_error=said["label_error"].astype("boolean").fillna(False) | is_error,
+        suggested_label=said["suggested_label"].mask(is_error, said["path"].map(_most_chosen(known, given))),
+        label_evidence=said["label_evidence"].mask(is_error, (words + "; " + evidence).str.removesuffix("; ")),
+    ), {
+        "votes": len(known),
+        "elsewhere": len(votes) - len(known),
+        "pictures": len(found.pictures),
+        "annotators": len(found.annotators),
+        "method": found.method,
+        "alpha": rounded(found.alpha),
+        "alpha_interval": [rounded(end) for end in found.alpha_interval],
+        "errors": int(is_error.sum()),
+        "worst_annotators": found.annotators[:MOST_ANNOTATORS].to_dict("records"),
+    }
+
+
+def _most_chosen(votes: pd.DataFrame, given: pd.DataFrame) -> pd.Series[str]:
+    """The label, other than the given one, that most annotators chose; index: path. The first in order where equal."""
+    about = votes["path"].map(given.set_index("path")["about"])
+    others = votes[votes["label"] != about].sort_values("label", kind="stable")
+    return others.groupby("path")["label"].agg(lambda labels: labels.value_counts(sort=True).index[0])
+
+
+# ---- In words, per picture
+
+
+def _label_columns(labelled: _Labelled, judgement: Judgement) -> pd.DataFrame:
+    import pandas as pd
+
+    suggested = pd.Series(np.array(labelled.classes, dtype=object)[judgement.suggested], dtype="str")
+    flagged = np.flatnonzero(judgement.is_error)
+    evidence = {row: _evidence(labelled, judgement, row) for row in flagged.tolist()}
+    alike = {row: _paths_alike(labelled, row) for row in flagged.tolist()}
+    return labelled.rows[["path"]].assign(
+        label_quality=judgement.quality,
+        label_error=judgement.is_error,
+        suggested_label=suggested.where(judgement.suggested != labelled.labels),
+        label_evidence=pd.Series(evidence, dtype="str").reindex(labelled.rows.index),
+        look_alikes=pd.Series(alike, dtype="str").reindex(labelled.rows.index),
+    )
+
+
+def _evidence(labelled: _Labelled, judgement: Judgement, row: int) -> str:
+    """What speaks against one label."""
+    given, suggested = int(labelled.labels[row]), int(judgement.suggested[row])
+    shares = labelled.probabilities[row]
+    names = labelled.classes
+    words = [f"models that have not seen it give {names[given]} {shares[given]:.2f}"]
+    if suggested != given:
+        words[0] += f" and {names[suggested]} {shares[suggested]:.2f}"
+    words += _words_on_look_alikes(labelled, row, given, suggested)
+    return "; ".join(words + _words_on_copies(labelled, row))
+
+
+def _words_on_look_alikes(labelled: _Labelled, row: int, given: int, suggested: int) -> list[str]:
+    near = labelled.alike.indices[row]
+    near = near[near >= 0]
+    if not len(near):
+        return []
+    labels = labelled.labels[near]
+    told = [f"{(labels == one).sum()} {labelled.classes[one]}" for one in dict.fromkeys((suggested, given))]
+    return [f"of its {len(near)} look-alikes {' and '.join(told)}"]
+
+
+def _words_on_copies(labelled: _Labelled, row: int) -> list[str]:
+    this = labelled.rows.iloc[row]
+    if this["group"] not in labelled.contradicting.groups:
+        return []
+    copies = labelled.contradicting.get_group(this["group"])
+    copies = copies[copies["about"] != this["about"]]
+    return [
+        f"its {'exact' if sha256 == this['sha256'] else 'near'} copy {path} is labelled {label}"
+        for path, sha256, label in copies[["path", "sha256", "about"]][:2].itertuples(index=False)
+    ]
+
+
+def _paths_alike(labelled: _Labelled, row: int) -> str:
+    near = labelled.alike.indices[row]
+    return json.dumps([labelled.rows["path"].iloc[other] for other in near if other >= 0], ensure_ascii=False)
+
+
+# ---- In numbers, for all of them
+
+
+def _summary(labelled: _Labelled, judgement: Judgement, embeddings: Embeddings) -> dict[str, Any]:
+    names = labelled.classes
+    flagged = np.bincount(labelled.labels[judgement.is_error], minlength=len(names))
+    return {
+        "model": embeddings.identity,
+        "judged": len(labelled.rows),
+        "flagged": int(judgement.is_error.sum()),
+        "expected_right": rounded(judgement.stated_precision),
+        "estimated_errors": judgement.estimated_errors,
+        "estimated_low": judgement.fewest_errors,
+        "estimated_high": judgement.most_errors,
+        "calibration_error": rounded(labelled.calibration_error),
+        "classes": [
+            {
+                "label": names[one.label],
+                "pictures": one.pictures,
+                "flagged": int(flagged[one.label]),
+                "quality": rounded(1 - one.estimated_errors / max(one.pictures, 1)),
+            }
+            for one in judgement.classes
+        ],
+        "pairs": _pairs(labelled, judgement),
+        "noise": [[rounded(share) for share in row] for row in judgement.noise]
+        if len(names) <= MOST_NOISE_CLASSES
+        else None,
+        "notes": labelled.notes,
+        "unembedded": embeddings.failures,
+    }
+
+
+def _pairs(labelled: _Labelled, judgement: Judgement) -> list[dict[str, Any]]:
+    """Given and better class of at least half a picture, estimated; the most pictures first."""
+    classes = len(labelled.classes)
+    labelled_as = np.zeros((classes, classes))
+    np.add.at(labelled_as, labelled.labels, judgement.posterior)
+    np.fill_diagonal(labelled_as, 0)
+    order = np.argsort(-labelled_as, axis=None, kind="stable")[:MOST_PAIRS]
+    cells = zip(*np.unravel_index(order, labelled_as.shape), strict=True)
+    return [
+        {
+            "given": labelled.classes[given],
+            "suggested": labelled.classes[better],
+            "pictures": rounded(labelled_as[given, better]),
+        }
+        for given, better in cells
+        if labelled_as[given, better] >= 0.5
+    ]
