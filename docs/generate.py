@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from textwrap import dedent
 
 import click
 from pydantic import BaseModel
@@ -80,7 +82,7 @@ def labelers_page() -> str:
         ),
     ]
     for name, labeler in all_labelers().items():
-        parts += [f"\n## {name}\n", _about(labeler.about)]
+        parts += [f"\n## {name}\n", _with_code(inspect.getdoc(sys.modules[labeler.propose.__module__]) or "")]
         if labeler.settings.model_fields:
             parts.append("\n" + _settings_table(f"labelers.{name}", labeler.settings))
     return "\n".join(parts)
@@ -135,6 +137,21 @@ def columns_page() -> str:
             _table(("column", "type", "written by", "meaning"), rows),
         ]
     )
+
+
+def _with_code(docstring: str) -> str:
+    """A docstring as Markdown: headings bold, each in a paragraph of its own, indented blocks as code."""
+    text = re.sub(r"\n(What it does|When to use|When it is wrong|Source):", r"\n\n**\1:**", docstring)
+    blocks = re.split(r"\n\n(?=    )|\n\n(?! )", text)
+    told: list[str] = []
+    for block in blocks:
+        if not block.startswith("    "):
+            told.append(block)
+        elif told[-1].startswith("```"):  # blank lines within code
+            told[-1] = told[-1].removesuffix("\n```") + "\n\n" + dedent(block) + "\n```"
+        else:
+            told.append("```\n" + dedent(block) + "\n```")
+    return "\n\n".join(told)
 
 
 def _code(text: str) -> str:

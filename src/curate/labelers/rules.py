@@ -5,7 +5,7 @@ far a rule can be trusted is counted where it votes on labelled pictures, and ag
 Python, every function whose name begins with `label_` is a rule; it gets a `Picture` and returns a class name or None:
 
     def label_night(picture):
-        if "night" in picture.folders or picture.facts["mean_luma"] < 40:
+        if "night" in picture.folders or picture.facts["luma_p50"] < 40:
             return "night"
 
 In TOML, every table `[[rule]]` is one; all its conditions must hold:
