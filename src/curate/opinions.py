@@ -33,7 +33,9 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
     "flag": (
         Column("label_quality", "float32", "how probable it is that the label is right, 0 surely wrong", 0, 1),
         Column("label_error", "boolean", "whether the label is likely wrong"),
-        Column("suggested_label", "string", "label that fits better; NA where the given one fits best"),
+        Column(
+            "suggested_label", "string", "label that fits better, or next best if flagged; NA where the given one fits"
+        ),
         Column("label_evidence", "string", "what speaks against the label, in words; NA where not flagged"),
         Column("look_alikes", "string", "JSON list: paths of the pictures most like a flagged one, nearest first"),
         Column("typicality", "float32", "how much it looks like the rest of the folder, 0 like nothing in it", 0, 1),

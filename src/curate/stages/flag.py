@@ -214,29 +214,36 @@ def _most_chosen(votes: pd.DataFrame, given: pd.DataFrame) -> pd.Series[str]:
 def _label_columns(labelled: _Labelled, judgement: Judgement) -> pd.DataFrame:
     import pandas as pd
 
-    suggested = pd.Series(np.array(labelled.classes, dtype=object)[judgement.suggested], dtype="str")
+    better = _best_other(labelled.labels, judgement.posterior)
+    suggested = pd.Series(np.array(labelled.classes, dtype=object)[better], dtype="str")
     flagged = np.flatnonzero(judgement.is_error)
-    evidence = {row: _evidence(labelled, judgement, row) for row in flagged.tolist()}
+    evidence = {row: _evidence(labelled, row, better[row]) for row in flagged.tolist()}
     alike = {row: _paths_alike(labelled, row) for row in flagged.tolist()}
     return labelled.rows[["path"]].assign(
         label_quality=judgement.quality,
         label_error=judgement.is_error,
-        suggested_label=suggested.where(judgement.suggested != labelled.labels),
+        suggested_label=suggested.where(judgement.is_error | (judgement.suggested == better)),
         label_evidence=pd.Series(evidence, dtype="str").reindex(labelled.rows.index),
         look_alikes=pd.Series(alike, dtype="str").reindex(labelled.rows.index),
     )
 
 
-def _evidence(labelled: _Labelled, judgement: Judgement, row: int) -> str:
+def _best_other(labels: Ints, posterior: Floats) -> Ints:
+    """The most probable class of each row that is not the given one, (N,)."""
+    others = posterior.copy()
+    others[np.arange(len(labels)), labels] = -1
+    return np.asarray(others.argmax(axis=1))
+
+
+def _evidence(labelled: _Labelled, row: int, suggested: int) -> str:
     """What speaks against one label."""
-    given, suggested = int(labelled.labels[row]), int(judgement.suggested[row])
-    shares = labelled.probabilities[row]
-    names = labelled.classes
-    words = [f"models that have not seen it give {names[given]} {shares[given]:.2f}"]
-    if suggested != given:
-        words[0] += f" and {names[suggested]} {shares[suggested]:.2f}"
-    words += _words_on_look_alikes(labelled, row, given, suggested)
-    return "; ".join(words + _words_on_copies(labelled, row))
+    given, shares, names = int(labelled.labels[row]), labelled.probabilities[row], labelled.classes
+    of_models = (
+        f"models that have not seen it give {names[given]} {shares[given]:.2f} "
+        f"and {names[suggested]} {shares[suggested]:.2f}"
+    )
+    near = _words_on_look_alikes(labelled, row, given, suggested)
+    return "; ".join([of_models, *near, *_words_on_copies(labelled, row)])
 
 
 def _words_on_look_alikes(labelled: _Labelled, row: int, given: int, suggested: int) -> list[str]:
