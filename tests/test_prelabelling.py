@@ -126,6 +126,24 @@ def test_too_few_checked_pictures_accept_nothing() -> None:
     assert choose_threshold(coverage_curve(scores, reliability), reliability, 0.95) is None
 
 
+def test_counted_mistakes_win_over_sure_scores() -> None:
+    """17 of 239 labels contradict scores of 0.9999: 0.93 right, so a precision of 0.95 is not promised."""
+    scores = scores_of(0.9999, 239)
+    reliability = learn_reliability(scores, labels_with(17, 239), once(239))
+
+    assert choose_threshold(coverage_curve(scores, reliability), reliability, 0.95) is None
+
+
+def test_a_threshold_that_labelled_pictures_contradict_is_not_taken() -> None:
+    """The scores were reliable before; now 80 of 100 labelled pictures from the threshold on are right, not 95."""
+    reliability = learn_reliability(mixed_scores(), honest_labels(), once(400))
+    told, right = np.full(100, 0.999, np.float32), np.arange(100) < 80
+
+    curve = coverage_curve(mixed_scores(), reliability, told, right)
+
+    assert choose_threshold(curve, reliability, 0.95) is None
+
+
 def test_equal_confidences_are_accepted_together() -> None:
     reliability = learn_reliability(mixed_scores(), honest_labels(), once(400))
 
@@ -301,6 +319,17 @@ def test_few_labels_are_told_to_be_too_few() -> None:
         "Nothing is accepted: only 10 labelled pictures could be checked, and 0.95 takes 14 at least. "
         "Label more pictures."
     )
+
+
+def test_labels_that_contradict_sure_predictions_are_doubted() -> None:
+    """Every tenth of 100 labels is wrong, of pictures that are easy to tell apart."""
+    task, truth = clouds(labelled=100)
+    labels = np.where((np.arange(200) < 100) & (np.arange(200) % 10 == 0), 1 - truth, task.labels)
+
+    found = prelabel(task_of(labels.tolist(), vectors=task.vectors()), "probe")
+
+    assert found.abstains[100:].all()
+    assert "contradict a prediction that was sure" in found.notes[0]
 
 
 def test_a_class_with_one_example_cannot_be_checked() -> None:

@@ -193,3 +193,16 @@ def test_impossible_classes_are_no_obstacle() -> None:
 
     np.testing.assert_array_equal(judgement.is_error, is_wrong)
     assert np.isfinite(judgement.quality).all()
+
+
+def test_weak_models_are_not_taken_at_their_word() -> None:
+    """Of 100 right labels, models that know little contradict half; hardly anything is promised of the flags."""
+    random = np.random.default_rng(0)
+    truth = np.arange(100) % 4
+    said = random.dirichlet(np.ones(4), 100).astype(np.float32)
+    said[np.arange(100), truth] += 0.5
+
+    judgement = judge_labels(truth, said / said.sum(axis=1, keepdims=True), np.arange(100))
+
+    assert judgement.fewest_errors == 0
+    assert not judgement.is_error.any() or judgement.stated_precision < 0.5

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curate.acceptance import (
+    RISK,
     CurvePoint,
     Reliability,
     calibration_error,
@@ -43,6 +44,8 @@ from curate.pooling import Sources, fit_weights, pooled, sources_of
 Texts = NDArray[np.object_]
 Bools = NDArray[np.bool_]
 
+SURE = 0.99  # a model that says so is not torn between classes, whatever else
+DOUBTFUL = 0.02  # share of wrong labels; famous test sets have 3.3 % (Northcutt et al. 2021), careful ones under one
 FOLDS = 5  # for weights and calibration, which are a handful of numbers
 
 
@@ -160,6 +163,7 @@ def _from_pool(task: LabelingTask, sources: Sources, rows: Ints, precision: floa
         curve=curve,
         calibration_error=calibration_error(sureness, checked.correct),
         checked=reliability.checked,
+        notes=_doubt_of_labels(checked),
     )
 
 
@@ -231,7 +235,7 @@ def _told(task: LabelingTask, found: Prelabels, said: Proposal, precision: float
         counts[name] = int((~found.abstains[agrees]).sum())
     accepted = (found.pred != UNLABELLED) & ~found.abstains
     expected = float(found.confidence[accepted].mean()) if accepted.any() else float("nan")
-    notes = (*said.notes, *_verdict(found, accepted, precision))
+    notes = (*said.notes, *found.notes, *_verdict(found, accepted, precision))
     return replace(found, by=by, because=because, counts=counts, expected_precision=expected, notes=notes)
 
 
@@ -257,6 +261,21 @@ def _reason(task: LabelingTask, votes: Votes) -> str:
 
 def _joined(texts: Texts, more: Texts) -> Texts:
     return np.array([f"{one}; {other}" if one else other for one, other in zip(texts, more, strict=True)], object)
+
+
+def _doubt_of_labels(checked: _Checked) -> tuple[str, ...]:
+    """A note when more labels than usual contradict predictions that were sure, by chance in one of ten cases only."""
+    from scipy.stats import beta
+
+    sure = softmax(checked.scores).max(axis=1) >= SURE
+    wrong, right = int((sure & ~checked.correct).sum()), int((sure & checked.correct).sum())
+    if not wrong or beta.ppf(RISK, wrong, right + 1) < DOUBTFUL:
+        return ()
+    note = (
+        f"{wrong} of {wrong + right} labels contradict a prediction that was sure, so some of them may be wrong and "
+        "hide how good the suggestions are. Look at them first: curate flag."
+    )
+    return (note,)
 
 
 def _verdict(found: Prelabels, accepted: Bools, precision: float) -> list[str]:

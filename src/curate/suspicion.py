@@ -4,7 +4,8 @@ A picture's label and the models' opinion are two witnesses to its true class. H
 from the data set itself: where the models are sure, their disagreements with the labels show how often people write
 which class for which other (the noise matrix). Then Bayes' rule gives, for each picture, how probable each class is
 given both. Noise and the models' sharpness explain the same disagreements, so they are fitted together, by
-expectation maximisation.
+expectation maximisation. How many labels are wrong is then settled together with cleanlab's count (Northcutt et al.
+2021, doi:10.1613/jair.1.12125), which counts more the surer the models are.
 
     quality     probability that the given label is right
     flag        the cut that promises the highest F1 under these probabilities, so it adapts to the noise: no
@@ -12,11 +13,11 @@ expectation maximisation.
                 single most probable one, where several others together are about as probable.
 
 Tried and rejected: "the models' best guess differs", with and without a margin (too many flags where the models are
-weak), and cleanlab's confident joint, whose class-wise thresholds take many a hard picture for a wrong label:
-`benchmarks/labels.py` compares it on the same pictures. Also training the models again without the suspects or on
-corrected labels (0.01 of average precision for twice the time); a share of blunders by the models beside the noise
-(ranks worse); noise that grows with a picture's ambiguity (nothing gained); and a correction learned from data sets
-with known errors (does not carry over to other kinds of pictures).
+weak), and cleanlab's own flags, whose class-wise thresholds take many a hard picture for a wrong label:
+`benchmarks/labels.py` compares them on the same pictures and on the same probabilities. Also training the models again
+without the suspects or on corrected labels (0.01 of average precision for twice the time); a share of blunders by the
+models beside the noise (ranks worse); noise that grows with a picture's ambiguity (nothing gained); and a correction
+learned from data sets with known errors (does not carry over to other kinds of pictures).
 """
 
 from __future__ import annotations
@@ -49,9 +50,14 @@ FITTED_ROWS = 50_000
 # mistakes from those of people: with fewer examples per class than this, they are believed by their doubt less. On the
 # sets above, what is promised of the flags is then right on average; before, it was up to twice too high.
 MANY_EXAMPLES = 60
-# The odds of a label being wrong are off by a factor: its logarithm spreads by this, and by this times the models'
-# mean doubt, so that nine in ten intervals of 90 % contain the true number of errors.
-SURE_SPREAD, DOUBT_SPREAD = 0.1, 1.5
+# The number of errors is a weighted geometric mean of our estimate, too low where people err on what models find hard
+# too, and cleanlab's, too high where models are weak: cleanlab's weight is 1 minus this times the models' mean doubt.
+TRUSTED_DOUBT = 3.0
+FURTHEST = 10.0  # the logarithm of the factor by which odds are changed to that end
+# The estimated odds of a label being wrong are off by a factor, whose logarithm spreads by this, and by this times the
+# models' mean doubt; and of the doubt, this share may be errors or not. So nine in ten intervals of 90 % contain the
+# true number.
+SURE_SPREAD, DOUBT_SPREAD, UNSEEN = 0.1, 1.0, 0.1
 
 
 @dataclass(frozen=True)
@@ -116,11 +122,12 @@ def judge_labels(labels: Ints, probabilities: Floats, groups: Ints, *, copies: I
     conflicting = _conflicting(labels, posterior, copies)
     doubt = float(1 - opinion.max(axis=1).mean())
     believed = 1 - doubt * min(1.0, MANY_EXAMPLES * len(np.unique(labels)) / len(labels))
-    wrong = np.where(judged[labels] | conflicting, believed * (1 - right), 0)
+    wrong = believed * np.where(judged[labels] | conflicting, 1 - right, 0).astype(np.float64)
+    wrong = _counted(wrong, _confident_count(labels, probabilities), weight=max(0.0, 1 - TRUSTED_DOUBT * doubt))
     is_error = best_cut(wrong) | conflicting
     fewest, most = _interval(float(wrong.sum()), len(labels), doubt)
     return Judgement(
-        quality=(1 - believed * (1 - right)).astype(np.float32),
+        quality=np.where(wrong > 0, 1 - wrong, 1 - believed * (1 - right)).astype(np.float32),
         is_error=is_error,
         suggested=posterior.argmax(axis=1),
         posterior=posterior,
@@ -185,12 +192,51 @@ def _mixture(wrong: float, mistakes: Doubles) -> Doubles:
     return np.asarray((1 - wrong) * np.eye(len(mistakes)) + wrong * mistakes)
 
 
+def _confident_count(labels: Ints, probabilities: Floats) -> int:
+    """cleanlab's estimate of the number of errors."""
+    from cleanlab.count import num_label_issues
+
+    present, given = np.unique(labels, return_inverse=True)  # it wants every class to have pictures
+    if len(present) < 2:
+        return 0
+    said = probabilities[:, present].astype(np.float64) + SMALLEST
+    return int(num_label_issues(given, said / said.sum(axis=1, keepdims=True)))
+
+
+def _counted(wrong: Doubles, count: int, weight: float) -> Doubles:
+    """Probabilities `wrong` (N,) with all odds changed by one factor, so that their sum comes nearer to `count`.
+
+    weight: how near, 0 (unchanged) .. 1 (equal).
+    """
+    from scipy.optimize import brentq
+    from scipy.special import expit, logit
+
+    expected = float(wrong.sum())
+    possible = (wrong > 0) & (wrong < 1)
+    if not count or not weight or expected < SMALLEST or not possible.any():
+        return wrong
+    wanted = min(count**weight * expected ** (1 - weight), 0.9 * len(wrong))
+    scores = logit(wrong[possible])
+
+    def excess(factor: float) -> float:
+        return float(expit(scores + factor).sum() + wrong[~possible].sum() - wanted)
+
+    if excess(-FURTHEST) > 0 or excess(FURTHEST) < 0:
+        return wrong
+    changed = wrong.copy()
+    changed[possible] = expit(scores + brentq(excess, -FURTHEST, FURTHEST))
+    return changed
+
+
 def _interval(expected: float, count: int, doubt: float) -> tuple[int, int]:
     """Fewest and most errors: 90 % interval. doubt: mean probability that the models' best guess is wrong."""
     spread = np.hypot(SURE_SPREAD + DOUBT_SPREAD * doubt, 1 / np.sqrt(max(expected, 1)))
     factor = float(np.exp(1.645 * spread))  # of the odds, so that there are never more errors than pictures
     odds = expected / max(count - expected, SMALLEST)
-    return math.floor(count * odds / (odds + factor)), math.ceil(count * odds * factor / (1 + odds * factor))
+    unseen = UNSEEN * doubt * count
+    fewest = count * odds / (odds + factor) - unseen
+    most = count * odds * factor / (1 + odds * factor) + unseen
+    return max(0, math.floor(fewest)), min(count, math.ceil(most))
 
 
 def _posterior(labels: Ints, opinion: Floats, noise: Doubles, copies: Ints) -> Floats:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float32]
 
 MOST_SMALL = 64  # more small files than this are merged: at one flush per second, once a minute
-SMALL_BYTES = 16_000_000  # bounds the memory of merging; 100,000 vectors of 1280 numbers make some 25 files
+SMALL_BYTES = 8_000_000  # bounds the memory of reading and merging; 100,000 vectors of 1280 numbers make some 50 files
 
 
 @dataclass(frozen=True)
@@ -105,8 +105,9 @@ class VectorCache:
         names = self._column(path, "sha256").to_pylist()
         start = 0
         for chunk in self._column(path, "vector").chunks:
-            numbers = np.frombuffer(chunk.buffers()[1], np.float32).reshape(-1, self.dimensions)
-            yield names[start : start + len(chunk)], numbers[chunk.offset : chunk.offset + len(chunk)]
+            count, offset = len(chunk) * self.dimensions, chunk.offset * self.dimensions * 4
+            numbers = np.frombuffer(chunk.buffers()[1], np.float32, count, offset)
+            yield names[start : start + len(chunk)], numbers.reshape(len(chunk), self.dimensions)
             start += len(chunk)
 
     def _column(self, path: Path, name: str) -> pa.ChunkedArray:
@@ -117,7 +118,11 @@ class VectorCache:
         field = self._schema.field(name)
         try:
             with path.open("rb") as stream:
-                column = pq.read_table(stream, columns=[name], page_checksum_verification=True).column(name)
+                # Without pre_buffer and threads, which keep whole files in memory for longer than it takes to copy them.
+                table = pq.read_table(
+                    stream, columns=[name], page_checksum_verification=True, pre_buffer=False, use_threads=False
+                )
+            column = table.column(name)
             if column.type == field.type:
                 return column
         except (pa.ArrowException, OSError, KeyError):

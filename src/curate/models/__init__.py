@@ -67,6 +67,8 @@ def open_backbone(spec: str | Path) -> Backbone:
         return Descriptor()
     path, output = locate(spec)
     if path.is_dir():
+        if output is not None:
+            raise CurateError(f"{str(spec)!r}: only of an ONNX file an output can be chosen.", f"Give {str(path)!r}.")
         from curate.models.torch_folder import open_folder
 
         return open_folder(path)
@@ -97,6 +99,8 @@ def locate(spec: str | Path) -> tuple[Path, str | None]:
             return Path(text), wanted
         if text and (file := pulled_file(text)) is not None:
             return file, wanted
+    if name == BUILTIN:
+        raise CurateError(f"{str(spec)!r}: only of an ONNX file an output can be chosen.", f"Give {BUILTIN!r}.")
     known = ", ".join([BUILTIN, *pulled_names()])
     raise CurateError(
         f"There is no model {name or str(spec)!r}.",

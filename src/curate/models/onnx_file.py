@@ -14,7 +14,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ from curate.models.preprocessing import BYTES, Layout, Preprocessing
 
 Floats = NDArray[np.float32]
 
-CODE = 1  # part of the identity: a new number when the same file gives other vectors
+CODE = 2  # part of the identity: a new number when the same file gives other vectors
 TYPES = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(uint8)": BYTES}
 EMBEDDING_NAMES = ("embed", "feature", "pool")  # in this order, anywhere in an output's name
 SCORE_NAMES = ("logit", "prob", "score", "softmax", "class")
@@ -182,7 +182,7 @@ def _amended(file: _File, tensor: str) -> _File:
             f"Did you mean {near[0]!r}?" if near else f"Its outputs: {', '.join(file.outputs)}.",
         )
     session = _session(with_output(file.path.read_bytes(), tensor), file.path)
-    return _File(file.path, file.sha256, file.graph, file.notes, session)
+    return replace(file, session=session)
 
 
 # ---- Input
@@ -220,7 +220,7 @@ def _preprocessing(file: _File, taken: Any) -> Preprocessing:
         fit=notes.fit,
         crop_share=notes.crop_share,
         interpolation=notes.interpolation,
-        **({} if dtype == BYTES else _scaling(file)),
+        **_scaling(file, dtype),
     )
 
 
@@ -258,9 +258,16 @@ def _size(file: _File, sides: Sequence[int | str | None]) -> tuple[int, int]:
     return given
 
 
-def _scaling(file: _File) -> dict[str, Any]:
-    """scale, mean and std: from the notes, else from the metadata."""
+def _scaling(file: _File, dtype: str) -> dict[str, Any]:
+    """scale, mean and std: from the notes, else from the metadata; nothing for a model that takes bytes."""
     notes = file.notes
+    if dtype == BYTES:
+        if notes.scale or notes.mean or notes.std:
+            raise CurateError(
+                f"The model {str(file.path)!r} takes bytes, and scales them itself.",
+                f"Remove scale, mean and std from {str(notes_file(file.path))!r}.",
+            )
+        return {}
     if notes.scale is not None:
         given = {"mean": notes.mean, "std": notes.std}
         return {"scale": notes.scale, **{key: value for key, value in given.items() if value is not None}}
@@ -355,18 +362,7 @@ def _tried(model: OnnxModel, file: _File, why: str) -> OnnxModel:
             f"The output {model.output!r} of {str(file.path)!r} has the shape {found.shape} for two pictures; "
             "expected one row of numbers for each."
         )
-    about = _about(model, file, why, found.shape[1])
-    return OnnxModel(
-        model.session,
-        model.name,
-        model.identity,
-        found.shape[1],
-        pre,
-        model.input,
-        model.output,
-        model.batch_size,
-        about,
-    )
+    return replace(model, dimensions=found.shape[1], about=_about(model, file, why, found.shape[1]))
 
 
 # ---- What there is to say

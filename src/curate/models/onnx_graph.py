@@ -21,8 +21,12 @@ _VALUE_NAME = 1
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
-_LAYERS = frozenset({"Gemm", "MatMul", "FusedMatMul"})
-_AFTER_THE_LAYER = frozenset({"Softmax", "LogSoftmax", "Sigmoid", "Add", "Identity", "Cast"})
+# A classifier ends in a linear layer, or in a convolution whose map of scores is averaged.
+_LAYERS = frozenset({"Gemm", "MatMul", "FusedMatMul", "Conv"})
+_AFTER_THE_LAYER = frozenset(
+    "Softmax LogSoftmax Sigmoid Relu Add Identity Cast Dropout "
+    "Flatten Reshape Squeeze ReduceMean GlobalAveragePool AveragePool".split()
+)
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,8 @@ class Graph:
         """What goes into the last linear layer before this output; None if that is not how the model ends."""
         node = self.nodes.get(output)
         while node is not None and node.operator in _AFTER_THE_LAYER:
-            node = next((self.nodes[name] for name in node.inputs if name in self.nodes), None)
+            before = [self.nodes[name] for name in node.inputs if name in self.nodes]
+            node = next((one for one in before if one.operator != "Constant"), None)
         return node.inputs[0] if node is not None and node.operator in _LAYERS else None
 
     def ends_in_softmax(self, output: str) -> bool:

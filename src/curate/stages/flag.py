@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
-LOOK_ALIKES = 5  # as many as a person takes in at a glance, and an odd number
+LOOK_ALIKES = NEIGHBOURS  # five: as many as a person takes in at a glance, and one search serves both
 MOST_PAIRS = 30  # of classes that are mixed up
 MOST_ANNOTATORS = 10
 MOST_NOISE_CLASSES = 30  # a larger matrix nobody reads, and every version would carry it
@@ -81,7 +81,7 @@ def flag_opinions(
     rows: the kept pictures with path, sha256, about (the label, NA = none), group (of copies, integers).
     Raises SourceError when there is nothing to judge: no labels, or one class only.
     """
-    rows = rows.reset_index(drop=True)
+    rows = rows.sort_values("path", ignore_index=True)
     seen = rows[embeddings.has(list(rows["sha256"]))].reset_index(drop=True)
     labelled = _labelled(seen, embeddings, outside.pred_probs, progress)
     judgement = judge_labels(
@@ -89,7 +89,7 @@ def flag_opinions(
     )
     said = rows[["path", "sha256", "about"]]
     said = said.merge(_label_columns(labelled, judgement), on="path", how="left")
-    said = said.merge(_typicality(seen, embeddings, progress), on="path", how="left")
+    said = said.merge(_typicality(seen, labelled, embeddings, progress), on="path", how="left")
     summary = _summary(labelled, judgement, embeddings)
     if outside.votes is not None:
         said, summary["votes"] = _with_votes(said, outside.votes, labelled)
@@ -98,7 +98,7 @@ def flag_opinions(
 
 
 def _labelled(rows: pd.DataFrame, embeddings: Embeddings, pred_probs: Path | None, progress: Progress) -> _Labelled:
-    rows = rows[rows["about"].notna()].sort_values("path", ignore_index=True)
+    rows = rows[rows["about"].notna()].reset_index(drop=True)
     classes = sorted(rows["about"].unique())
     _require_judgeable(rows, classes)
     labels = rows["about"].map({name: place for place, name in enumerate(classes)}).to_numpy(np.int64)
@@ -156,10 +156,12 @@ def _notes(classes: list[str], labels: Ints, groups: Ints) -> list[str]:
     return [f"Not judged: {named}. A class needs {FEWEST} different pictures before its labels can be doubted."]
 
 
-def _typicality(rows: pd.DataFrame, embeddings: Embeddings, progress: Progress) -> pd.DataFrame:
+def _typicality(rows: pd.DataFrame, labelled: _Labelled, embeddings: Embeddings, progress: Progress) -> pd.DataFrame:
     """path and typicality of every kept picture, labelled or not."""
-    with progress("Finding off-topic pictures", len(rows)) as advance:
-        alike = nearest(embeddings.of(list(rows["sha256"])), NEIGHBOURS, groups=_groups(rows), advance=advance)
+    alike = labelled.alike
+    if len(rows) > len(labelled.rows):  # else every one has a label, and they have been compared
+        with progress("Finding off-topic pictures", len(rows)) as advance:
+            alike = nearest(embeddings.of(list(rows["sha256"])), NEIGHBOURS, groups=_groups(rows), advance=advance)
     return rows[["path"]].assign(typicality=typicality(alike))
 
 
