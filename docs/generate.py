@@ -39,6 +39,9 @@ def commands_page() -> str:
         assert command is not None
         inner = click.Context(command, info_name=name, parent=context, max_content_width=80, terminal_width=80)
         parts += [f"\n## curate {name}\n", _code(command.get_help(inner))]
+        for part, sub in sorted(getattr(command, "commands", {}).items()):
+            under = click.Context(sub, info_name=part, parent=inner, max_content_width=80, terminal_width=80)
+            parts += [f"\n### curate {name} {part}\n", _code(sub.get_help(under))]
     return "\n".join(parts)
 
 

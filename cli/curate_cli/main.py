@@ -81,7 +81,8 @@ def cli() -> None:
     """Turn a folder of images into a training set that people can trust.
 
     Start with `curate clean DIR`. Your folder is never changed; everything curate
-    knows is kept beside it, in DIR.curate. Nothing ever uses the network.
+    knows is kept beside it, in DIR.curate. Nothing uses the network but
+    `curate models pull`.
     """
 
 

@@ -118,10 +118,7 @@ class VectorCache:
         field = self._schema.field(name)
         try:
             with path.open("rb") as stream:
-                # Without pre_buffer and threads, which keep whole files in memory for longer than it takes to copy them.
-                table = pq.read_table(
-                    stream, columns=[name], page_checksum_verification=True, pre_buffer=False, use_threads=False
-                )
+                table = pq.read_table(stream, columns=[name], page_checksum_verification=True)
             column = table.column(name)
             if column.type == field.type:
                 return column

@@ -67,4 +67,6 @@ def prelabels_of(version: Version) -> Prelabels | None:
     if said is None:
         return None
     points = [(one["coverage"], one["accuracy"]) for one in said["curve"]]
+    if len(points) == 1:  # all are equally sure: any share of them is right as often
+        points = [(0.0, points[0][1]), *points]
     return Prelabels(said, curve(points, said["precision"], said["sure"] / said["unlabelled"]))
