@@ -66,6 +66,13 @@ def test_flags_are_told_by_why_and_counted_as_to_be_looked_at(curate: Curate, co
     assert "label_error" in curate("clean", colours).out
 
 
+def test_the_built_in_model_does_not_pretend_to_know_what_is_off_topic(curate: Curate, colours: Path) -> None:
+    done = curate("flag", colours)
+
+    assert "Off-topic pictures were not looked for" in done.out
+    assert "typicality" not in curate("table", colours).out.splitlines()[0]
+
+
 def test_a_corrected_label_is_flagged_no_more(curate: Curate, colours: Path) -> None:
     """The opinion was about the old label."""
     curate("flag", colours)

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 from curate import versions
 from curate.decisions import append, given_labels, new_decision, read_log
 from curate.embeddings import Embeddings, embed
-from curate.errors import SourceError
+from curate.errors import CurateError, SourceError
 from curate.executors import executor_for
 from curate.grouping import readable
+from curate.models import BUILTIN
 from curate.opinions import Opinions, keep_opinions, read_opinions
 from curate.pipeline import Look, conclude, freeze, look_at, summaries
 from curate.progress import Progress, silent
@@ -103,7 +104,9 @@ def flag(
     project, settings = _opened(folder, store, config, changes)
     with project.writing("curate flag"):
         scene = _scene(project, settings, workers, progress)
-        said = flag_opinions(scene.kept(), scene.vectors(), Outside(as_path(pred_probs), as_path(votes)), progress)
+        outside = Outside(as_path(pred_probs), as_path(votes))
+        trained = settings.models.backbone != BUILTIN
+        said = flag_opinions(scene.kept(), scene.vectors(), outside, knows_things=trained, progress=progress)
         return _concluded("flag", scene, said, dry_run)
 
 
@@ -145,7 +148,14 @@ class _Scene:
 
     def _embedded(self, spec: str) -> Embeddings:
         project, executor = self.project, executor_for(self.workers)
-        return embed(self.kept(), project.folder, spec, project.cache, executor, self.progress)
+        found = embed(self.kept(), project.folder, spec, project.cache, executor, self.progress)
+        if not found.sha256:
+            path, why = next(iter(found.failures.items()))
+            raise CurateError(
+                f"The model {spec!r} could not look at any of the {len(found.failures):,} pictures; {path!r}: {why}.",
+                "See what it expects: curate models describe MODEL",
+            )
+        return found
 
 
 def _scene(project: Project, settings: Settings, workers: int | None, progress: Progress) -> _Scene:
