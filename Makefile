@@ -22,10 +22,15 @@ all: lint test
 
 demo: .venv/user  ## curate the sample set, and compare what was found with what was planted
 	$(BIN)/curate clean sample_datasets/road_signs
-	$(BIN)/curate report sample_datasets/road_signs
 	@echo
 	$(BIN)/curate table sample_datasets/road_signs --output sample_datasets/road_signs.curate/table.csv
 	$(BIN)/python sample_datasets/score.py sample_datasets/road_signs.curate/table.csv
+	@echo
+	$(BIN)/curate flag sample_datasets/road_signs
+	@echo
+	$(BIN)/curate prelabel sample_datasets/road_signs
+	@echo
+	$(BIN)/curate report sample_datasets/road_signs
 
 test: .venv/developer  ## run the tests
 	$(BIN)/python -m pytest
@@ -45,6 +50,12 @@ sample: .venv/developer  ## render the sample set anew
 bench: .venv/benchmarks  ## speed and truth against the strongest peer; needs the data of DATA=
 	$(BIN)/python benchmarks/clean.py --data $(DATA)
 	$(BIN)/python benchmarks/quality.py --data $(DATA)
+	$(BIN)/python benchmarks/labels.py --data $(DATA)
+	$(BIN)/python benchmarks/prelabels.py --data $(DATA)
+	$(BIN)/python benchmarks/outliers.py --data $(DATA)
+	$(BIN)/python benchmarks/votes.py --data $(DATA)
+	$(BIN)/python benchmarks/embedding.py --data $(DATA)
+	$(BIN)/python benchmarks/neighbours.py
 
 clean:
 	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache

@@ -13,14 +13,13 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import sys
 import tempfile
 from pathlib import Path
 
 import numpy as np
 
 from curate.votes import judge_votes, read_votes, verified_errors
-from processes import header
+from processes import header, write_result
 
 
 def write_votes(source: Path, target: Path) -> dict[str, str]:
@@ -81,13 +80,13 @@ def _consensus(folder: Path, file: Path) -> list[str]:
 
 
 def main() -> None:
-    """Print the tables."""
+    """Print and keep the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     data = parser.parse_args().data
     if not (data / "label_errors").is_dir():
         parser.error(f"there is no folder {data / 'label_errors'}: this benchmark needs the real data, see --data")
-    sys.stdout.write("\n".join([*header("curate: votes", ["curate", "krippendorff"]), *rows(data)]) + "\n")
+    write_result("votes.txt", [*header("curate: votes", ["curate", "krippendorff"]), *rows(data)])
 
 
 if __name__ == "__main__":
