@@ -231,12 +231,12 @@ def test_every_threshold_says_where_it_comes_from(check: Check) -> None:
     assert unexplained == []
 
 
-def test_thresholds_name_columns_that_the_check_writes(check: Check) -> None:
+def test_thresholds_name_columns_of_the_check_or_of_opinions(check: Check) -> None:
     """The report draws a threshold into the distribution of the column it applies to."""
     extras = [field.json_schema_extra for field in check.settings.model_fields.values()]
     drawn = {extra["fact"] for extra in extras if isinstance(extra, dict) and "fact" in extra}
 
-    assert drawn <= {column.name for column in (*check.facts, *check.findings)}
+    assert drawn <= {column.name for column in (*check.facts, *check.findings, *OPINIONS)}
 
 
 def test_module_docstring_is_the_web_page_of_the_check(check: Check) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from curate.checks import all_checks
 from curate.grouping import has_conflict
+from curate.opinions import COLUMNS as OPINION_COLUMNS
 from curate.reporting.commands import Commands, as_text
 from curate.reporting.contents import Card, ClassCount, Distribution, Group, Page, Setting
 from curate.reporting.findings import find, in_order_of_weight
@@ -95,7 +96,7 @@ def _distributions(images: pd.DataFrame, version: Version, commands: Commands) -
     drawn = []
     for name in sorted(all_checks()):
         check, flagged = all_checks()[name], is_flagged(images, name).to_numpy(bool)
-        columns = {column.name: column for column in (*check.facts, *check.findings)}
+        columns = {column.name: column for column in (*check.facts, *check.findings, *OPINION_COLUMNS["flag"])}
         for fact, setting, threshold in thresholds(version, name):
             if fact not in images or fact not in columns:
                 continue
