@@ -74,8 +74,8 @@ def luma_of(path: Path) -> Iterator[Luma]:
 
 def sharpness(luma: Luma) -> float:
     height, width = luma.shape
-    rgb = np.repeat(luma[:, :, None], 3, axis=2)
-    value = blurry.measure(DecodedImage(rgb, width, height, "PNG", "L", 0, ""))["sharpness"]
+    rgbx = np.repeat(luma[:, :, None], 4, axis=2)
+    value = blurry.measure(DecodedImage(rgbx, width, height, "PNG", "L", 0, ""))["sharpness"]
     return float(value) if isinstance(value, float) else float("nan")
 
 

@@ -83,7 +83,7 @@ def test_the_builtin_model_finds_a_mirrored_picture_more_alike_than_another() ->
     """But not the same: what points left does not point right."""
     backbone = open_backbone("builtin")
     picture, other = open_image(PICTURES[0]), open_image(PICTURES[1])
-    mirrored = DecodedImage(picture.rgb[:, ::-1], picture.width, picture.height, "JPEG", "RGB", 1, "")
+    mirrored = DecodedImage(picture.rgbx[:, ::-1], picture.width, picture.height, "JPEG", "RGB", 1, "")
 
     one, two, three = vectors(backbone, picture, mirrored, other)
 
@@ -167,7 +167,7 @@ def test_the_middle_is_cut_out_if_told() -> None:
     """Of 40 x 16 px the 16 x 16 in the middle, and of these the middle half of each side."""
     picture = np.zeros((16, 40, 3), np.uint8)
     picture[4:12, 16:24] = 255
-    image = DecodedImage(picture, 40, 16, "PNG", "RGB", 1, "")
+    image = DecodedImage(np.dstack([picture, picture[..., 0]]), 40, 16, "PNG", "RGB", 1, "")
 
     found = Preprocessing(8, 8, fit="crop", crop_share=0.5).prepare(image)
 

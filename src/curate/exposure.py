@@ -1,4 +1,4 @@
-"""What the checks of tones and colours share: pixels on a grid, percentiles, and what users say about labels."""
+"""What the checks of tones and colours share: percentiles, and what users say about labels."""
 
 from __future__ import annotations
 
@@ -13,31 +13,11 @@ from curate.checks import Action, CheckSettings
 if TYPE_CHECKING:
     import pandas as pd
 
-# Some 5,000 pixels on a grid give the shares and percentiles of the whole picture to within a percent, at a tenth of
-# the cost.
-GRID = 64
-
 NOISE = 0.02  # scores of one class that differ less are equal; keeps the spread of a uniform class above 0
 SIGMAS_PER_MAD = 1.4826  # standard deviation / median absolute deviation of a normal distribution
 
 
 # ---- The pixels of one picture.
-
-
-def on_grid(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Every so many pixels of every so many rows, so that the shorter side has 64 to 127 if it had as many."""
-    step = max(1, min(pixels.shape[:2]) // GRID)
-    return pixels[::step, ::step]
-
-
-def channels_on_grid(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The pixels of `on_grid`, shape (3, rows, columns): red, green, blue."""
-    return np.ascontiguousarray(np.moveaxis(on_grid(rgb), 2, 0))  # channel by channel is five times as fast
-
-
-def histogram_of(values: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Number of pixels per value, (256,)."""
-    return np.bincount(values.ravel(), minlength=256)
 
 
 def percentile(histogram: NDArray[np.int64], share: float) -> int:

@@ -163,13 +163,14 @@ def similarity(thumbnails: Bytes, pairs: Ints) -> Floats:
     # 512 pairs keep the alignment's arrays below 20 MB.
     chunks = [ordered[start : start + 512] for start in range(0, len(pairs), 512)]
     with ThreadPoolExecutor(available_cores()) as threads:
-        found = threads.map(lambda chunk: _similarity(thumbnails[chunk[:, 0]], thumbnails[chunk[:, 1]]), chunks)
+        found = threads.map(lambda chunk: _similarity(thumbnails, chunk), chunks)
     return np.concatenate([np.empty(0, np.float32), *found])
 
 
-def _similarity(first: Bytes, second: Bytes) -> Floats:
-    window, turn, coarse, swapped = _best_start(first, second)
-    found = np.zeros(len(first), np.float32)
+def _similarity(thumbnails: Bytes, pairs: Ints) -> Floats:
+    window, turn, coarse, swapped = _best_start(thumbnails, pairs)
+    first, second = thumbnails[pairs[:, 0]], thumbnails[pairs[:, 1]]
+    found = np.zeros(len(pairs), np.float32)
     worth = np.flatnonzero(coarse >= MIN_COARSE)
     if len(worth) == 0:
         return found
@@ -190,12 +191,14 @@ def _likeness(outer: Floats, inner: Floats, low: NDArray[np.float64], high: NDAr
     return np.asarray((both[0] + both[1]) / 2, dtype=np.float32)
 
 
-def _best_start(first: Bytes, second: Bytes) -> tuple[Ints, Ints, Floats, NDArray[np.bool_]]:
+def _best_start(thumbnails: Bytes, pairs: Ints) -> tuple[Ints, Ints, Floats, NDArray[np.bool_]]:
     """The window of one and the turn of the other that agree best: (window, turn, cosine, exchanged), each (P,).
 
-    exchanged: the window lies in `second`, and `first` is to be turned.
+    exchanged: the window lies in the second of the pair, and the first is to be turned.
     """
-    spectra = _spectra(first), _spectra(second)
+    used, places = np.unique(pairs, return_inverse=True)  # most pictures are in several pairs
+    of_used = _spectra(thumbnails[used])
+    spectra = [of_used[place] for place in places.reshape(-1, 2).T]
     best = []
     for windows, other in (spectra, spectra[::-1]):
         turned = np.stack([_turned_spectrum(other[:, 0], turn) for turn in range(8)], axis=-1)  # (P, F, F, 8)

@@ -54,10 +54,12 @@ def command(
 
     Exit code 1: --fail-on was exceeded, or a check failed on some image.
     """
+    from curate.executors import keep_freed_memory
     from curate.pipeline import clean
     from curate_cli.output import bar
 
     limit = _share(fail_on)
+    keep_freed_memory()
     result = clean(
         folder,
         store=store,

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from curate.checks import Action, Check, CheckSettings, Column, FactValue, flag
-from curate.exposure import channels_on_grid, histogram_of, percentile
-from curate.imaging import DecodedImage
+from curate.exposure import percentile
+from curate.imaging import DecodedImage, histogram_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,8 +38,7 @@ class Settings(CheckSettings):
 
 
 def measure(image: DecodedImage) -> Mapping[str, FactValue]:
-    channels = channels_on_grid(image.rgb)
-    spread = channels.max(axis=0) - channels.min(axis=0)
+    spread = image.brightest_channel - image.darkest_channel
     return {"chroma": percentile(histogram_of(spread), 0.99) / 255}
 
 

@@ -50,7 +50,7 @@ def judge(table: pd.DataFrame, settings: Settings) -> pd.DataFrame:
 CHECK = Check(
     name="low_information",
     summary="nearly one tone all over: shows next to nothing",
-    version=1,
+    version=2,
     settings=Settings,
     measure=measure,
     judge=judge,

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from curate.checks import Check, Column, FactValue, flag
-from curate.exposure import ExposureSettings, channels_on_grid, on_grid, percentile, share, stands_out
+from curate.exposure import ExposureSettings, percentile, share, stands_out
 from curate.imaging import DecodedImage
 
 if TYPE_CHECKING:
@@ -64,9 +64,8 @@ class Settings(ExposureSettings):
 
 
 def measure(image: DecodedImage) -> Mapping[str, FactValue]:
-    channels = channels_on_grid(image.rgb)
-    darkest = channels.min(axis=0)
-    is_burnt = (channels.max(axis=0) >= FULL) & (darkest < WHITE) & (on_grid(image.luma) >= LIGHT)
+    darkest = image.darkest_channel
+    is_burnt = (image.brightest_channel >= FULL) & (darkest < WHITE) & (image.luma_on_grid >= LIGHT)
     white, burnt = share(darkest >= WHITE), share(is_burnt)
     glare = white * (1 - backdrop(darkest >= NEARLY_WHITE))
     lost = glare + burnt * (1 - backdrop(is_burnt))
@@ -107,7 +106,7 @@ def judge(table: pd.DataFrame, settings: Settings) -> pd.DataFrame:
 CHECK = Check(
     name="overexposed",
     summary="too bright: light areas have burnt out to white",
-    version=3,
+    version=4,
     settings=Settings,
     measure=measure,
     judge=judge,

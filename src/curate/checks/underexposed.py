@@ -27,8 +27,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from curate.checks import Check, Column, FactValue, flag
-from curate.exposure import ExposureSettings, channels_on_grid, histogram_of, percentile, stands_out
-from curate.imaging import DecodedImage
+from curate.exposure import ExposureSettings, percentile, stands_out
+from curate.imaging import DecodedImage, histogram_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,7 +64,7 @@ class Settings(ExposureSettings):
 
 
 def measure(image: DecodedImage) -> Mapping[str, FactValue]:
-    brightest_channel = histogram_of(channels_on_grid(image.rgb).max(axis=0))
+    brightest_channel = histogram_of(image.brightest_channel)
     luma = image.luma_histogram
     return {
         "underexposure": max(darkness(brightest_channel), unused_range(brightest_channel)),
@@ -97,7 +97,7 @@ def judge(table: pd.DataFrame, settings: Settings) -> pd.DataFrame:
 CHECK = Check(
     name="underexposed",
     summary="too dark: too little light reached the camera",
-    version=3,
+    version=4,
     settings=Settings,
     measure=measure,
     judge=judge,

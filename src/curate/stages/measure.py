@@ -44,7 +44,8 @@ def measure(
     files: pd.DataFrame, folder: Path, cache: Cache, executor: Executor, progress: Progress = silent
 ) -> tuple[pd.DataFrame, Effort]:
     """The scanned table with sha256, read_error and every fact, and what that took."""
-    work = _Work(os.path.realpath(folder), cache, executor, progress)
+    other = [path for path in files["path"] if is_other_file(path)]
+    work = _Work(os.path.realpath(folder), other, cache, executor, progress)
     work.effort.unread = dict.fromkeys(files.loc[files["size_bytes"].isna(), "path"], "missing")
     files = files.assign(sha256=_known_digests(files, cache))
     facts = cache.known_facts()
@@ -53,7 +54,7 @@ def measure(
     if work.effort.opened:
         cache.compact()
         facts = cache.known_facts()
-    return _with_facts(files, facts, work.effort.unread), work.effort
+    return _with_facts(files, facts, other, work.effort.unread), work.effort
 
 
 def _known_digests(files: pd.DataFrame, cache: Cache) -> pd.Series[str]:
@@ -66,9 +67,10 @@ def _known_digests(files: pd.DataFrame, cache: Cache) -> pd.Series[str]:
 
 @dataclass
 class _Work:
-    """The two passes over files, sharing where they run and what they count."""
+    """The two passes over files, sharing where they run and what they count. other: paths that are not opened."""
 
     root: str
+    other: list[str]
     cache: Cache
     executor: Executor
     progress: Progress
@@ -98,7 +100,7 @@ class _Work:
             files = files.assign(sha256=_mapped(files["path"], digests).fillna(files["sha256"]))
 
     def _readable(self, files: pd.DataFrame) -> pd.Series[bool]:
-        return ~files["path"].map(is_other_file).astype(bool) & ~files["path"].isin(list(self.effort.unread))
+        return ~files["path"].isin([*self.other, *self.effort.unread])
 
     def _request(self, row: tuple[str, int], tasks: tuple[str, ...]) -> Request:
         path, size_bytes = row
@@ -139,12 +141,12 @@ def _rows(files: pd.DataFrame) -> Iterable[tuple[str, int]]:
     return zip(files["path"], files["size_bytes"], strict=True)
 
 
-def _with_facts(files: pd.DataFrame, facts: pd.DataFrame, unread: dict[str, str]) -> pd.DataFrame:
+def _with_facts(files: pd.DataFrame, facts: pd.DataFrame, other: list[str], unread: dict[str, str]) -> pd.DataFrame:
     """Join the facts by content; files that were not read get the reason in `read_error`."""
     names = [column.name for columns in tasks_and_columns().values() for column in columns]
     table = files.drop(columns=["mtime_ns", "inode"]).merge(
         facts[names], left_on="sha256", right_index=True, how="left"
     )
-    other = table["sha256"].isna() & table["path"].map(is_other_file).astype(bool)
-    reasons = _mapped(table["path"], unread).mask(other, "not_an_image")
+    unopened = table["sha256"].isna() & table["path"].isin(other)
+    reasons = _mapped(table["path"], unread).mask(unopened, "not_an_image")
     return table.assign(read_error=table["read_error"].fillna(reasons))
