@@ -83,7 +83,8 @@ def test_the_builtin_model_finds_a_mirrored_picture_more_alike_than_another() ->
     """But not the same: what points left does not point right."""
     backbone = open_backbone("builtin")
     picture, other = open_image(PICTURES[0]), open_image(PICTURES[1])
-    mirrored = DecodedImage(picture.rgbx[:, ::-1], picture.width, picture.height, "JPEG", "RGB", 1, "")
+    flipped = np.ascontiguousarray(picture.rgbx[:, ::-1])
+    mirrored = DecodedImage(flipped, picture.width, picture.height, "JPEG", "RGB", 1, "")
 
     one, two, three = vectors(backbone, picture, mirrored, other)
 

@@ -27,7 +27,7 @@ from curate.models.preprocessing import Preprocessing
 
 Floats = NDArray[np.float32]
 
-CODE = 1  # part of the identity: a new number when the same folder gives other vectors
+CODE = 2  # part of the identity: a new number when the same folder gives other vectors
 INSTALL = "pip install 'curate[torch]'"
 PREPROCESSOR = "preprocessor_config.json"
 BYTE = 1 / 255
