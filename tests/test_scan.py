@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 import curate as library
@@ -403,3 +404,17 @@ def test_every_check_writes_its_facts(photos: Path) -> None:
     table = clean(photos).table
 
     assert {column.name for check in all_checks().values() for column in check.facts} <= set(table.columns)
+
+
+def test_a_measurement_that_lacks_a_column_of_today_is_made_again(photos: Path) -> None:
+    """A check may have got a new column without a new version; its author forgets that once."""
+    library.clean(photos)
+    cache = photos.parent / "photos.curate" / "cache"
+    for part in cache.glob("facts-*.parquet"):
+        table = pq.read_table(part)
+        pq.write_table(table.drop_columns(["sharpness"]), part)
+
+    again = library.clean(photos)
+
+    assert again.effort.opened == 6
+    assert again.table["sharpness"].notna().all()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -189,7 +189,7 @@ class Cache:
 
         wanted = tasks_and_columns()
         columns = [column for columns in wanted.values() for column in columns]
-        frames = [_frame(table, columns) for table in self.facts.read() if set(wanted) <= _tasks_of(table)]
+        frames = [_frame(table, columns) for table in self.facts.read() if _is_complete(table, wanted, columns)]
         if not frames:
             return _no_facts(columns)
         facts = pd.concat(frames)
@@ -257,6 +257,11 @@ PANDAS_TYPES = {
 
 def _tasks_of(table: pa.Table) -> set[str]:
     return set(json.loads((table.schema.metadata or {}).get(b"tasks", b"[]")))
+
+
+def _is_complete(table: pa.Table, wanted: Collection[str], columns: list[Column]) -> bool:
+    """Whether a part has every measurement and column. A check may have got a column without a new version."""
+    return set(wanted) <= _tasks_of(table) and {column.name for column in columns} <= set(table.column_names)
 
 
 def _frame(table: pa.Table, columns: list[Column]) -> pd.DataFrame:
