@@ -9,7 +9,7 @@ When to use: when a model of the same domain exists; also without any label of o
 before some pictures show how often it is right here.
 When it is wrong: when its pictures looked different from ours, when its label means more or less than our class, and
 when it is sure of everything, as networks are. Its weight beside other labelers is fitted to the labelled pictures.
-Source: the classifier's own; labels one per line in FILE.labels.txt beside FILE.onnx unless told otherwise.
+Source: the classifier's own. Its labels come from a list that you give, or as docs/models.md tells.
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ from curate.labelers import (
     class_index,
     did_you_mean,
 )
+from curate.models import open_classifier
+from curate.models.classifier import as_probabilities
 
 UNMAPPED = -1
 
@@ -42,7 +44,7 @@ UNMAPPED = -1
 class Settings(LabelerSettings):
     model: Path | None = Field(None, description="The classifier, an ONNX file that puts out one score per label.")
     labels: Path | None = Field(
-        None, description="Its labels, one per line in the order of its scores; default: FILE.labels.txt beside it."
+        None, description="Its labels, one per line in the order of its scores; default: what the model tells itself."
     )
     mapping: Path | None = Field(
         None, description="Which label means which class: CSV with model_label and class, or TOML or JSON."
@@ -52,16 +54,9 @@ class Settings(LabelerSettings):
 def propose(task: LabelingTask, settings: Settings) -> Proposal:
     if settings.model is None:
         return Proposal()
-    names = read_labels(settings.model, settings.labels)
+    names = open_classifier(settings.model, settings.labels).classes
     place = _places(names, task.classes, settings)
-    scores = task.scores(settings.model)  # (N, C)
-    if scores.shape[1] != len(names):
-        raise SourceError(
-            f"The classifier {settings.model.name!r} puts out {scores.shape[1]} scores, but its list has {len(names)} "
-            "labels.",
-            "Give the list it was trained with, one label per line, in order.",
-        )
-    values = to_classes(_as_probabilities(scores), place, len(task.classes))
+    values = to_classes(as_probabilities(task.scores(settings.model)), place, len(task.classes))
     known = np.isin(np.arange(len(task.classes)), place)
     return Proposal(probabilities=(Probabilities(settings.model.stem, values, known),))
 
@@ -82,18 +77,6 @@ def to_classes(probabilities: Floats, place: Ints, classes: int) -> Floats:
     mass = summed.sum(axis=1, keepdims=True)  # (N, 1)
     spread = summed + np.maximum(0, 1 - mass) / classes
     return np.where(mass > 0.5, spread / spread.sum(axis=1, keepdims=True), 0).astype(np.float32)
-
-
-def read_labels(model: Path, file: Path | None) -> list[str]:
-    """The labels of a classifier, in the order of its scores. Raises SourceError if there is no such list."""
-    file = file or model.with_suffix(".labels.txt")
-    try:
-        return [line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise SourceError(
-            f"The labels of the classifier {model.name!r} can't be read from {str(file)!r}: {error}.",
-            f"Put one label per line, in the order of its scores, into {str(file)!r}.",
-        ) from error
 
 
 def read_mapping(file: Path) -> dict[str, str]:
@@ -150,9 +133,9 @@ def _no_match(names: Sequence[str], classes: Sequence[str], settings: Settings) 
     return SourceError(
         f"No label of the classifier {settings.model.name!r} is called like one of our classes "
         f"({', '.join(classes[:10]) or 'there are none yet'}).",
-        f"Say which label means which class in a mapping file (--mapping FILE.csv). For {classes[0]!r}: {nearest}"
+        f"Say which label means which class in a mapping file (--class-map FILE.csv). For {classes[0]!r}: {nearest}"
         if classes
-        else "Say which label means which class in a mapping file (--mapping FILE.csv).",
+        else "Say which label means which class in a mapping file (--class-map FILE.csv).",
     )
 
 
@@ -163,14 +146,6 @@ def _parts(label: str) -> list[str]:
 
 def _spoken(name: str) -> str:
     return " ".join(name.replace("_", " ").lower().split())
-
-
-def _as_probabilities(scores: Floats) -> Floats:
-    """Softmax, unless the rows are probabilities already."""
-    if len(scores) and scores.min() >= 0 and np.allclose(scores.sum(axis=1), 1, atol=1e-3):
-        return scores
-    powers = np.exp(scores - scores.max(axis=1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=1, keepdims=True), dtype=np.float32)
 
 
 LABELER = Labeler(

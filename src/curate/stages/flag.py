@@ -37,7 +37,7 @@ Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
 LOOK_ALIKES = NEIGHBOURS  # five: as many as a person takes in at a glance, and one search serves both
-# With the hand-made descriptor nineteen of twenty flags are ordinary pictures (benchmarks/outliers.py).
+# With the hand-made descriptor four of five flags and more are ordinary pictures (benchmarks/outliers.py).
 NO_TOPICS = (
     "Off-topic pictures were not looked for: the built-in model sees shapes and colours, not things. "
     "Give another one: --model MODEL."
