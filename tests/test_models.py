@@ -19,9 +19,10 @@ import networks
 from conftest import PICTURES, Curate
 from curate.errors import CurateError
 from curate.imaging import DecodedImage, open_image
-from curate.models import Backbone, open_backbone, open_classifier
+from curate.models import Backbone, describe, open_backbone, open_classifier
 from curate.models.onnx_notes import OnnxNotes
 from curate.models.preprocessing import Preprocessing
+from curate.models.torch_folder import read_hugging_face, read_timm
 from networks import BYTE, SCALED
 from pictures import encoded
 
@@ -176,6 +177,18 @@ def test_the_middle_is_cut_out_if_told() -> None:
     assert found.min() > 120  # bilinear scaling mixes in a little of what is around
 
 
+def test_the_middle_may_be_stretched() -> None:
+    """Of 40 x 16 px the 20 x 8 in the middle, squashed to a square."""
+    picture = np.zeros((16, 40, 4), np.uint8)
+    picture[4:12, 10:30] = 255
+    image = DecodedImage(picture, 40, 16, "PNG", "RGB", 1, "")
+
+    found = Preprocessing(8, 8, crop_share=0.5).prepare(image)
+
+    assert found.shape == (8, 8, 3)
+    assert found.min() > 120  # as above
+
+
 def test_a_model_of_any_size_needs_to_be_told_one(tmp_path: Path) -> None:
     """With notes it works."""
     model = networks.means(tmp_path / "m.onnx", shape=("N", 3, "height", "width"))
@@ -186,9 +199,10 @@ def test_a_model_of_any_size_needs_to_be_told_one(tmp_path: Path) -> None:
     assert open_backbone(model).prepare(plain(1, 2, 3)).shape == (16, 24, 3)
 
 
-def test_a_fixed_batch_is_filled_up(tmp_path: Path) -> None:
-    """Five pictures for a model that takes four at a time."""
-    backbone = open_backbone(networks.means(tmp_path / "m.onnx", shape=(4, 3, 8, 8)))
+@pytest.mark.parametrize("size", [1, 4])
+def test_a_fixed_batch_is_filled_up(tmp_path: Path, size: int) -> None:
+    """Five pictures for a model that takes four at a time, or one."""
+    backbone = open_backbone(networks.means(tmp_path / "m.onnx", shape=(size, 3, 8, 8)))
 
     found = vectors(backbone, *[plain(51 * number, 0, 0) for number in range(5)])
 
@@ -282,6 +296,32 @@ def test_feature_maps_are_averaged(tmp_path: Path) -> None:
     assert_allclose(found, [[0.5, 0.5, 0.0]], atol=0.01)
 
 
+def transposed(path: Path, *, back: bool) -> Path:
+    """A model as converted from TensorFlow: channels last outside, first inside. back: last again at its end."""
+    weights = {"last": np.zeros((5, 3, 1, 1), np.float32)}
+    outputs: dict[str, tuple[int | str, ...]] = {"features": ("N", 4, 2, 3)} if back else {"logits": ("N", 5)}
+    nodes = [
+        helper.make_node("Transpose", ["picture"], ["inside"], perm=[0, 3, 1, 2]),
+        helper.make_node("AveragePool", ["inside"], ["pool"], kernel_shape=[2, 4], strides=[2, 4]),
+        helper.make_node("Relu", ["pool"], ["relu"]),  # (N, 3, 4, 2)
+    ]
+    if back:
+        nodes.append(helper.make_node("Transpose", ["relu"], ["features"], perm=[0, 2, 3, 1]))
+    else:
+        nodes.append(helper.make_node("Conv", ["relu", "last"], ["map"]))
+        nodes.append(helper.make_node("GlobalAveragePool", ["map"], ["pooled"]))
+        nodes.append(helper.make_node("Flatten", ["pooled"], ["logits"]))
+    return networks.save(path, nodes, outputs, weights, shape=("N", 8, 8, 3), metadata=SCALED)
+
+
+@pytest.mark.parametrize("back", [False, True])
+def test_feature_maps_are_averaged_over_the_picture_not_the_channels(tmp_path: Path, back: bool) -> None:
+    """Inside a model, channels may be elsewhere than in its input."""
+    backbone = open_backbone(transposed(tmp_path / "m.onnx", back=back))
+
+    assert_allclose(vectors(backbone, plain(255, 51, 0)), [[1.0, 0.2, 0.0]], atol=1e-5)
+
+
 def test_several_unnamed_outputs_are_a_question(tmp_path: Path) -> None:
     """The message lists them, and shows how to choose."""
     nodes = [
@@ -349,6 +389,11 @@ def wrong_value(path: Path) -> None:
     path.with_suffix(".json").write_text('{"scale": 1, "std": [1, 0, 1]}')
 
 
+def no_scale(path: Path) -> None:
+    networks.means(path)
+    path.with_suffix(".json").write_text('{"mean": 127.5, "std": 127.5}')
+
+
 def not_json(path: Path) -> None:
     networks.means(path, metadata=None)
     path.with_suffix(".json").write_text("scale = 1")
@@ -362,6 +407,11 @@ def unknown_output(path: Path) -> None:
 def other_size(path: Path) -> None:
     networks.means(path)
     path.with_suffix(".json").write_text('{"scale": 1, "size": 224}')
+
+
+def no_text(path: Path) -> None:
+    networks.means(path)
+    path.write_bytes(path.read_bytes().replace(b"embedding", b"embeddin\xff"))
 
 
 def scaled_twice(path: Path) -> None:
@@ -387,24 +437,39 @@ REFUSED: dict[Callable[[Path], None], str] = {
     wide_type: "takes tensor(double)",
     one_number: "expected one row of numbers for each",
     misspelt_key: "Did you mean 'scale'?",
+    no_scale: 'no "scale"',
     wrong_value: "every number must be above 0",
     not_json: "can't be read",
     unknown_output: "Did you mean 'embedding'?",
     other_size: "takes 8 x 8 px",
     scaled_twice: "takes bytes, and scales them itself",
+    no_text: "or damaged",
     lost_weights: "keeps its weights in 'm.data'",
 }
 
 
 @pytest.mark.parametrize("make", REFUSED, ids=lambda make: make.__name__)
-def test_a_model_that_does_not_fit_is_refused_in_plain_words(tmp_path: Path, make: Callable[[Path], None]) -> None:
-    """Each message names the file and what was expected."""
+def test_a_model_that_does_not_fit_is_refused_in_plain_words(
+    tmp_path: Path, make: Callable[[Path], None], capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Each message names the file and what was expected; onnxruntime prints nothing."""
     make(tmp_path / "m.onnx")
 
     words = refusal(tmp_path / "m.onnx")
 
     assert REFUSED[make] in words
     assert str(tmp_path / "m") in words
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_file_cut_anywhere_is_refused(tmp_path: Path) -> None:
+    """Never opened in part, nor an error of Python."""
+    whole = networks.classifier(tmp_path / "m.onnx", metadata=None).read_bytes()
+    (tmp_path / "m.json").write_text('{"scale": 1}')
+
+    for size in range(0, len(whole), 7):
+        (tmp_path / "m.onnx").write_bytes(whole[:size])
+        assert "m.onnx" in refusal(tmp_path / "m.onnx")
 
 
 # ---- Identity
@@ -470,6 +535,17 @@ def test_a_classifier_gives_probabilities_of_named_classes(tmp_path: Path) -> No
     assert_allclose(found.probabilities(found.prepare(plain(255, 51, 0))[None]), [[0.832, 0.168]], atol=1e-3)
 
 
+def test_the_scores_of_a_classifier_are_those_that_the_cache_keeps(tmp_path: Path) -> None:
+    """Under the identity of MODEL.onnx#logits."""
+    model = networks.classifier(tmp_path / "m.onnx")
+    (tmp_path / "m.labels.txt").write_text("red\ngreen\n")
+
+    found = open_classifier(model)
+
+    assert found.identity == open_backbone(f"{model}#logits").identity
+    assert_allclose(found.scores(found.prepare(plain(255, 51, 0))[None]), [[0.8, -0.8]], atol=1e-5)
+
+
 def test_probabilities_are_left_as_they_are(tmp_path: Path) -> None:
     """A second softmax would make sure ones unsure."""
     model = networks.classifier(tmp_path / "m.onnx", "probabilities", softmax=True)
@@ -483,6 +559,16 @@ def test_probabilities_are_left_as_they_are(tmp_path: Path) -> None:
 def test_labels_may_stand_in_the_metadata(tmp_path: Path) -> None:
     """As a JSON list, or one per line."""
     model = networks.classifier(tmp_path / "m.onnx", metadata={**SCALED, "labels": '["red", "green"]'})
+
+    assert open_classifier(model).classes == ["red", "green"]
+
+
+@pytest.mark.parametrize("labels", ['["red", "green"]', '"colours.txt"'])
+def test_labels_may_stand_in_the_notes(tmp_path: Path, labels: str) -> None:
+    """As a list, or as the name of a file beside them."""
+    model = networks.classifier(tmp_path / "m.onnx")
+    (tmp_path / "m.json").write_text(f'{{"scale": 1, "labels": {labels}}}')
+    (tmp_path / "colours.txt").write_text("red\ngreen\n")
 
     assert open_classifier(model).classes == ["red", "green"]
 
@@ -529,6 +615,66 @@ def test_weights_in_pickles_are_refused(tmp_path: Path) -> None:
     assert "pickles" in refusal(tmp_path)
 
 
+NORMALIZED = {"image_mean": [0.5] * 3, "image_std": [0.5] * 3}
+FRAMES: dict[str, tuple[dict[str, Any], str]] = {
+    "ViT": ({"size": {"height": 16, "width": 24}}, "24 x 16 px, stretched, RGB"),
+    "an old ViT": ({"size": 24}, "24 x 24 px, stretched, RGB"),
+    "DINOv2": (
+        {"size": {"shortest_edge": 256}, "crop_size": {"height": 224, "width": 224}, "do_center_crop": True},
+        "224 x 224 px, 88% of the middle, RGB",
+    ),
+    "DeiT": (
+        {"size": {"height": 256, "width": 256}, "crop_size": {"height": 224, "width": 224}, "do_center_crop": True},
+        "224 x 224 px, 88% of the middle, stretched, RGB",
+    ),
+    "an old CLIP": ({"size": 224, "crop_size": 224, "do_center_crop": True}, "224 x 224 px, 100% of the middle, RGB"),
+    "ConvNeXt": ({"size": {"shortest_edge": 224}, "crop_pct": 0.875}, "224 x 224 px, 88% of the middle, RGB"),
+    "a large ConvNeXt": ({"size": {"shortest_edge": 384}, "crop_pct": 0.875}, "384 x 384 px, stretched, RGB"),
+    "MobileViT": (
+        {"size": {"shortest_edge": 256}, "do_flip_channel_order": True},
+        "256 x 256 px, 100% of the middle, BGR",
+    ),
+}
+
+
+@pytest.mark.parametrize("model", FRAMES)
+def test_pictures_are_framed_as_the_image_processor_does(tmp_path: Path, model: str) -> None:
+    """What transformers' own processors make of these settings was compared with it once; torch is not needed."""
+    given, expected = FRAMES[model]
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps({**given, **NORMALIZED}))
+
+    found, _ = read_hugging_face(tmp_path)
+
+    assert found.describe() == f"{expected}, NCHW, float32"
+
+
+def test_models_of_pictures_and_text_say_it_in_another_file(tmp_path: Path) -> None:
+    """As transformers 5 saves them."""
+    given = {"image_processor": {"size": {"height": 16, "width": 16}, **NORMALIZED}}
+    (tmp_path / "processor_config.json").write_text(json.dumps(given))
+
+    found, file = read_hugging_face(tmp_path)
+
+    assert (found.height, file) == (16, "processor_config.json")
+
+
+def test_a_folder_that_asks_for_unknown_steps_is_refused(tmp_path: Path) -> None:
+    """Leaving a step out would quietly make the vectors worse."""
+    given = {"size": {"height": 16, "width": 16}, "do_pad": True, **NORMALIZED}
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(given))
+
+    with pytest.raises(CurateError, match="that curate does not know: do_pad"):
+        read_hugging_face(tmp_path)
+
+
+def test_a_timm_model_may_squash(tmp_path: Path) -> None:
+    """Most cut the middle out."""
+    given = {"input_size": [3, 378, 378], "mean": [0.5] * 3, "std": [0.5] * 3, "crop_pct": 1.0, "crop_mode": "squash"}
+    (tmp_path / "config.json").write_text(json.dumps({"architecture": "vit", "pretrained_cfg": given}))
+
+    assert read_timm(tmp_path)[0].describe() == "378 x 378 px, stretched, RGB, NCHW, float32"
+
+
 def save_vit(folder: Path, kind: str) -> Path:
     """A tiny vision transformer of random weights, with its preprocessing."""
     import torch
@@ -566,6 +712,21 @@ def test_a_folder_that_does_not_tell_its_preprocessing_is_refused(tmp_path: Path
     (folder / "preprocessor_config.json").write_text("{}")
 
     assert "does not tell how pictures are prepared" in refusal(folder)
+
+
+@pytest.mark.skipif(not HAS_TORCH, reason="needs torch and transformers")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # theirs
+def test_code_of_a_folder_is_neither_run_nor_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Left alone, transformers asks on the terminal whether it may."""
+    folder = save_vit(tmp_path / "vit", "ViTModel")
+    config = json.loads((folder / "config.json").read_text())
+    config |= {"model_type": "mine", "auto_map": {"AutoConfig": "mine.Config", "AutoModel": "mine.Model"}}
+    (folder / "config.json").write_text(json.dumps(config))
+    (folder / "mine.py").write_text(f"open({str(tmp_path / 'was_run')!r}, 'w')\n")
+    monkeypatch.setattr("builtins.input", lambda *_: "y")
+
+    assert "can't be loaded" in refusal(folder)
+    assert not (tmp_path / "was_run").exists()
 
 
 @pytest.mark.skipif(not HAS_TORCH, reason="needs torch and timm")
@@ -610,6 +771,17 @@ def test_describe_tells_what_a_model_takes_and_gives(tmp_path: Path, curate: Cur
     assert "8 x 8 px, stretched, RGB, NCHW, float32" in done.out
     assert "from the model's metadata" in done.out
     assert max(map(len, done.out.splitlines())) <= 80
+
+
+def test_a_library_can_ask_the_same(tmp_path: Path) -> None:
+    """Labels and metadata are shown in part."""
+    metadata = {"input_scale": "1", "labels": '["a", "b", "c", "d"]', "made_by": "hand", "license": "MIT"}
+    model = networks.classifier(tmp_path / "m.onnx", metadata=metadata)
+
+    said = describe(model)
+
+    assert (said["name"], said["dimensions"], said["labels"]) == ("m.onnx", 3, "4: a; b; c; …")
+    assert (said["licence"], said["metadata"]) == ("MIT", "input_scale = 1; made_by = hand")
 
 
 def test_only_onnx_files_have_outputs_to_choose(tmp_path: Path) -> None:

@@ -59,12 +59,11 @@ def describe(model: str, as_json: bool) -> None:
     """
     from textwrap import fill
 
-    from curate.models import open_backbone
+    from curate import models
     from curate.paths import printable
     from curate_cli.output import WIDTH, print_json
 
-    backbone = open_backbone(model)
-    said = {"name": backbone.name, "identity": backbone.identity, "dimensions": backbone.dimensions, **backbone.about}
+    said = models.describe(model)
     if as_json:
         print_json(said)
         return

@@ -89,6 +89,16 @@ def open_classifier(spec: str | Path, labels_file: Path | None = None) -> Classi
     return open_onnx_classifier(path, labels_file)
 
 
+def describe(spec: str | Path) -> dict[str, str | int]:
+    """What there is to say of a model, by topic: name, identity, dimensions, and what it takes and gives, in words.
+
+    Raises CurateError as `open_backbone` does.
+    """
+    backbone = open_backbone(spec)
+    said: dict[str, str | int] = {"name": backbone.name, "identity": backbone.identity}
+    return {**said, "dimensions": backbone.dimensions, **backbone.about}
+
+
 def locate(spec: str | Path) -> tuple[Path, str | None]:
     """The file or folder of a model, and which of its outputs is wanted. Raises CurateError if there is none."""
     from curate.models.pulled import pulled_file, pulled_names

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from curate.errors import CurateError
 from curate.imaging import DecodedImage
 from curate.models import LOGITS
-from curate.models.labels import known_labels, labels_file, read_labels
+from curate.models.labels import labels_file, read_labels
 from curate.models.onnx_file import OnnxModel, open_onnx
-from curate.models.onnx_notes import notes_file, read_notes
+from curate.models.onnx_notes import notes_file
 
 Floats = NDArray[np.float32]
 
@@ -26,21 +26,28 @@ class Classifier:
     model: OnnxModel
     classes: list[str]
 
+    @property
+    def identity(self) -> str:
+        """Of the model and the output; the same as that of the backbone MODEL.onnx#logits."""
+        return self.model.identity
+
     def prepare(self, image: DecodedImage) -> NDArray[Any]:
         """One picture as an item of the model's input."""
         return self.model.prepare(image)
 
+    def scores(self, batch: NDArray[Any]) -> Floats:
+        """What the model puts out for prepared pictures: (B, ...) -> (B, K)."""
+        return self.model.embed(batch)
+
     def probabilities(self, batch: NDArray[Any]) -> Floats:
         """Prepared pictures (B, ...) -> (B, K), rows sum to 1."""
-        return as_probabilities(self.model.embed(batch))
+        return as_probabilities(self.scores(batch))
 
 
 def open_onnx_classifier(path: Path, labels: Path | None) -> Classifier:
     """See `curate.models.open_classifier`."""
     model = open_onnx(path, LOGITS)
-    notes = read_notes(path)
-    metadata = model.session.get_modelmeta().custom_metadata_map
-    classes = read_labels(labels) if labels else known_labels(path, notes.labels if notes else None, metadata)
+    classes = read_labels(labels) if labels else model.labels
     if classes is None:
         raise CurateError(
             f"Nothing tells the class names of the classifier {str(path)!r}.",

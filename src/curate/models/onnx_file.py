@@ -32,11 +32,12 @@ from curate.models.preprocessing import BYTES, Layout, Preprocessing
 
 Floats = NDArray[np.float32]
 
-CODE = 3  # part of the identity: a new number when the same file gives other vectors
+CODE = 4  # part of the identity: a new number when the same file gives other vectors
 TYPES = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(uint8)": BYTES}
 EMBEDDING_NAMES = ("embed", "feature", "pool")  # in this order, anywhere in an output's name
 SCORE_NAMES = ("logit", "prob", "score", "softmax", "class")
 IMAGENET_CLASSES = (1000, 1001)  # with "background"; no known embedding has such a length
+SHOWN = {"labels", "license", "source"}  # of the metadata, as topics of their own
 
 # Not an ONNX file, but often found in the place of one.
 LFS_POINTER = b"version https://git-lfs"
@@ -46,7 +47,8 @@ LFS_POINTER = b"version https://git-lfs"
 class OnnxModel:
     """One output of a model in an ONNX file.
 
-    session: onnxruntime's. batch_size: where the model takes no other. output: the tensor's name.
+    session: onnxruntime's. batch_size: where the model takes no other. output: the tensor's name. map_layout: of the
+    output, if it is a feature map. labels: of a classifier, if anything tells them.
     """
 
     session: Any
@@ -57,6 +59,8 @@ class OnnxModel:
     input: str
     output: str
     batch_size: int | None
+    map_layout: Layout
+    labels: list[str] | None
     about: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -78,7 +82,7 @@ class OnnxModel:
         missing = size - len(pictures)
         padded = np.pad(pictures, ((0, missing), (0, 0), (0, 0), (0, 0))) if missing else pictures
         found = self.session.run([self.output], {self.input: self.preprocessing.batch(padded)})[0]
-        return _one_vector_each(found, self.preprocessing.layout)[: len(pictures)]
+        return _one_vector_each(found, self.map_layout)[: len(pictures)]
 
 
 @dataclass(frozen=True)
@@ -93,8 +97,7 @@ class _File:
 
     @property
     def metadata(self) -> Mapping[str, str]:
-        metadata: Mapping[str, str] = self.session.get_modelmeta().custom_metadata_map
-        return metadata
+        return self.graph.metadata
 
     @property
     def outputs(self) -> list[str]:
@@ -116,16 +119,28 @@ def open_onnx(path: Path, wanted: str | None = None) -> OnnxModel:
     if output not in file.outputs:
         file = _amended(file, output)
     preprocessing = _preprocessing(file, taken)
-    batch_size = taken.shape[0] if isinstance(taken.shape[0], int) else None
-    identity = _identity(file, wanted, output, taken.name, preprocessing)
-    model = OnnxModel(file.session, path.name, identity, 0, preprocessing, taken.name, output, batch_size)
+    model = OnnxModel(
+        session=file.session,
+        name=path.name,
+        identity=_identity(file, wanted, output, taken.name, preprocessing),
+        dimensions=0,
+        preprocessing=preprocessing,
+        input=taken.name,
+        output=output,
+        batch_size=taken.shape[0] if isinstance(taken.shape[0], int) else None,
+        map_layout=file.graph.map_layout(output, preprocessing.layout),
+        labels=file.labels,
+    )
     return _tried(model, file, why)
 
 
 def _read(path: Path) -> _File:
     if not path.is_file():
         raise CurateError(f"There is no model file {str(path)!r}.", "Check the path given with --model.")
-    data = path.read_bytes()
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise CurateError(f"The model {str(path)!r} can't be read: {error.strerror}.") from error
     if not data or data.startswith(LFS_POINTER):
         hint = "Fetch the file itself: git lfs pull" if data else ""
         raise CurateError(f"{str(path)!r} {'is a Git LFS pointer' if data else 'is empty'}, not a model.", hint)
@@ -146,9 +161,9 @@ def _external_digest(path: Path, name: str) -> bytes:
     try:
         with file.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").digest()
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: no name of a file
         raise CurateError(
-            f"The model {str(path)!r} keeps its weights in {name!r}, which can't be read: {error.strerror}.",
+            f"The model {str(path)!r} keeps its weights in {name!r}, which can't be read: {error}.",
             f"Put that file into {str(path.parent)!r}.",
         ) from error
 
@@ -165,7 +180,12 @@ def _session(model: Path | bytes, path: Path) -> Any:
         options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(path.parent))
     try:
         source = model if isinstance(model, bytes) else str(model)
-        return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+        # Without `enable_fallback` it prints to stdout and tries the same again.
+        session = onnxruntime.InferenceSession(
+            source, options, providers=["CPUExecutionProvider"], enable_fallback=False
+        )
+        _ = [one.shape for one in (*session.get_inputs(), *session.get_outputs())]  # raises if a name is damaged
+        return session
     except Exception as error:  # onnxruntime's errors have no common class
         raise CurateError(
             f"onnxruntime {onnxruntime.__version__} can't load {str(path)!r}: {_last_words(error)}.",
@@ -271,7 +291,9 @@ def _scaling(file: _File, dtype: str) -> dict[str, Any]:
     if notes.scale is not None:
         given = {"mean": notes.mean, "std": notes.std}
         return {"scale": notes.scale, **{key: value for key, value in given.items() if value is not None}}
-    found = {} if notes.mean or notes.std else read_metadata(file.metadata)
+    if notes.mean or notes.std:
+        raise _needs(file, 'has a mean or std beside it, but no "scale", which comes first', EXAMPLE)
+    found = read_metadata(file.metadata)
     if not found:
         raise _needs(file, "does not tell in which range it takes numbers", EXAMPLE)
     return found
@@ -385,11 +407,16 @@ def _about(model: OnnxModel, file: _File, why: str, dimensions: int) -> dict[str
         "input": f"{model.input!r}: {pre.describe()}, {batch}",
         "scaling": pre.describe_scaling() + ("" if pre.dtype == BYTES else f", {source}"),
         "output": f"{model.output!r}, {dimensions} numbers: {why}",
-        "labels": f"{len(file.labels):,}" if file.labels else "",
+        "labels": _abridged(model.labels) if model.labels else "",
         "licence": file.notes.licence or file.metadata.get("license", ""),
         "source": file.notes.source or file.metadata.get("source", ""),
+        "metadata": "; ".join(f"{key} = {file.metadata[key][:60]}" for key in sorted(file.metadata.keys() - SHOWN)),
     }
     return {topic: text for topic, text in said.items() if text}
+
+
+def _abridged(labels: Sequence[str]) -> str:
+    return f"{len(labels):,}: {'; '.join(labels[:3])}{'; …' if len(labels) > 3 else ''}"
 
 
 def _shape(shape: Sequence[int | str | None]) -> str:

@@ -11,8 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from curate.models.preprocessing import Layout
+
 # Field numbers of onnx.proto.
-_MODEL_GRAPH = 7
+_MODEL_GRAPH, _MODEL_METADATA = 7, 14
 _GRAPH_NODE, _GRAPH_INITIALIZER, _GRAPH_OUTPUT = 1, 5, 12
 _NODE_INPUT, _NODE_OUTPUT, _NODE_OPERATOR = 1, 2, 4
 _TENSOR_EXTERNAL_DATA = 13
@@ -28,6 +30,17 @@ _AFTER_THE_LAYER = frozenset(
     "Flatten Reshape Squeeze ReduceMean GlobalAveragePool AveragePool".split()
 )
 
+# What is done to each number by itself, or to channels in any place: it leaves the order of dimensions as it is.
+_KEEPS_ORDER = frozenset(
+    "Add Sub Mul Div Concat Identity Cast Clip Relu LeakyRelu PRelu Elu Selu Gelu Sigmoid HardSigmoid HardSwish Swish "
+    "Mish Tanh Erf Softplus Dropout Pad Resize ReduceMean QuantizeLinear DequantizeLinear QLinearAdd".split()
+)
+# For these ONNX knows one order only.
+_CHANNELS_FIRST = frozenset(
+    "Conv ConvInteger QLinearConv FusedConv ConvTranspose BatchNormalization InstanceNormalization MaxPool AveragePool "
+    "GlobalAveragePool GlobalMaxPool QLinearGlobalAveragePool".split()
+)
+
 
 @dataclass(frozen=True)
 class Node:
@@ -39,29 +52,51 @@ class Node:
 
 @dataclass(frozen=True)
 class Graph:
-    """nodes: by the name of a tensor, what makes it. external: names of files that hold weights."""
+    """nodes: by the name of a tensor, what makes it. external: names of files that hold weights. metadata: notes."""
 
     nodes: dict[str, Node]
     external: frozenset[str]
+    metadata: dict[str, str]
 
     def last_layer_input(self, output: str) -> str | None:
         """What goes into the last linear layer before this output; None if that is not how the model ends."""
         node = self.nodes.get(output)
         while node is not None and node.operator in _AFTER_THE_LAYER:
-            before = [self.nodes[name] for name in node.inputs if name in self.nodes]
-            node = next((one for one in before if one.operator != "Constant"), None)
+            node = self._before(node)
         return node.inputs[0] if node is not None and node.operator in _LAYERS else None
+
+    def map_layout(self, tensor: str, input_layout: Layout) -> Layout:
+        """The order of dimensions of a feature map. input_layout: of the model's input.
+
+        Converters from TensorFlow wrap convolutions, which want channels first, into transpositions: so on the way
+        back from the tensor the transpositions are counted, up to an operation that has only one order.
+        """
+        turned = False
+        node = self.nodes.get(tensor)
+        while node is not None and node.operator not in _CHANNELS_FIRST:
+            if node.operator != "Transpose" and node.operator not in _KEEPS_ORDER:
+                return input_layout
+            turned ^= node.operator == "Transpose"
+            node = self._before(node)
+        found = input_layout if node is None else "NCHW"
+        return found if not turned else "NHWC" if found == "NCHW" else "NCHW"
 
     def ends_in_softmax(self, output: str) -> bool:
         """Whether that output is probabilities."""
         node = self.nodes.get(output)
         return node is not None and node.operator == "Softmax"
 
+    def _before(self, node: Node) -> Node | None:
+        """What makes the first thing that it takes, other than a constant."""
+        before = [self.nodes[name] for name in node.inputs if name in self.nodes]
+        return next((one for one in before if one.operator != "Constant"), None)
+
 
 def read_graph(model: bytes) -> Graph:
     """The graph of an ONNX file. Raises ValueError for bytes that are no such file."""
     nodes: dict[str, Node] = {}
     external: set[str] = set()
+    metadata: dict[str, str] = {}
     for number, value in _fields(memoryview(model)):
         if number == _MODEL_GRAPH:
             for inner, part in _fields(value):
@@ -69,7 +104,9 @@ def read_graph(model: bytes) -> Graph:
                     nodes |= _read_node(part)
                 elif inner == _GRAPH_INITIALIZER:
                     external.update(_external_files(part))
-    return Graph(nodes, frozenset(external))
+        elif number == _MODEL_METADATA:
+            metadata |= _pair(value)
+    return Graph(nodes, frozenset(external), metadata)
 
 
 def with_output(model: bytes, tensor: str) -> bytes:
@@ -93,13 +130,16 @@ def _read_node(node: memoryview) -> dict[str, Node]:
 def _external_files(tensor: memoryview) -> Iterator[str]:
     for number, pair in _fields(tensor):
         if number == _TENSOR_EXTERNAL_DATA:
-            entry = dict(_fields(pair))
-            if _text(entry.get(_PAIR_KEY, memoryview(b""))) == "location":
-                yield _text(entry[_PAIR_VALUE])
+            yield from (value for key, value in _pair(pair).items() if key == "location")
+
+
+def _pair(message: memoryview) -> dict[str, str]:
+    entry = {number: _text(value) for number, value in _fields(message)}
+    return {entry.get(_PAIR_KEY, ""): entry.get(_PAIR_VALUE, "")}
 
 
 def _text(value: memoryview) -> str:
-    return bytes(value).decode("utf-8", "replace")
+    return bytes(value).decode()
 
 
 def _fields(message: memoryview) -> Iterator[tuple[int, memoryview]]:

@@ -33,7 +33,8 @@ class Preprocessing:
 
     The model gets (byte * scale - mean) / std, the mean and std in the order of `channels`; bytes as they are where
     dtype is uint8. height, width: in px. fit: "stretch" to that size, so that nothing is lost at the borders, or
-    "crop": scale the shorter side to size / crop_share, and cut the middle out.
+    "crop": keep the proportions and cut the middle out. crop_share: how much of each side is seen, of the shorter one
+    with "crop"; scaling to 256 and cutting 224 is 224 / 256.
     """
 
     height: int
@@ -56,7 +57,7 @@ class Preprocessing:
         right as often on halves of 500 x 375 px as on the whole (5 labels per class: .963 and .962 of 300 cats and
         dogs, .983 and .983 of 842 objects), and decoding and resizing take half as long.
         """
-        return ceil(max(self.height, self.width) / (self.crop_share if self.fit == "crop" else 1) / sqrt(2))
+        return ceil(max(self.height, self.width) / self.crop_share / sqrt(2))
 
     def prepare(self, image: DecodedImage) -> NDArray[np.uint8]:
         """The picture at the model's size, (height, width, 3) RGB: bytes, as they wait in batches.
@@ -88,7 +89,8 @@ class Preprocessing:
 
     def describe(self) -> str:
         """In words."""
-        fit = "stretched" if self.fit == "stretch" else f"{self.crop_share:.0%} of the middle"
+        seen = [f"{self.crop_share:.0%} of the middle"] if self.fit == "crop" or self.crop_share < 1 else []
+        fit = ", ".join([*seen, *(["stretched"] if self.fit == "stretch" else [])])
         return f"{self.width} x {self.height} px, {fit}, {self.channels}, {self.layout}, {self.dtype}"
 
     def describe_scaling(self) -> str:
@@ -108,7 +110,8 @@ class Preprocessing:
     def _box(self, width: int, height: int) -> tuple[float, float, float, float]:
         """The part of a picture that the model sees: left, top, right, bottom in px."""
         if self.fit == "stretch":
-            return (0, 0, width, height)
+            left, top = width * (1 - self.crop_share) / 2, height * (1 - self.crop_share) / 2
+            return (left, top, width - left, height - top)
         # One step, and the same pixels as scaling the shorter side and then cutting.
         zoom = min(width / self.width, height / self.height) * self.crop_share
         left, top = (width - self.width * zoom) / 2, (height - self.height * zoom) / 2

@@ -27,10 +27,20 @@ from curate.models.preprocessing import Preprocessing
 
 Floats = NDArray[np.float32]
 
-CODE = 2  # part of the identity: a new number when the same folder gives other vectors
+CODE = 3  # part of the identity: a new number when the same folder gives other vectors
 INSTALL = "pip install 'curate[torch]'"
-PREPROCESSOR = "preprocessor_config.json"
+# Where Hugging Face writes how pictures are prepared: the second, under "image_processor", for models of pictures
+# and text saved by transformers 5.
+PREPROCESSOR, PROCESSOR = "preprocessor_config.json", "processor_config.json"
+TIMM_WEIGHTS = "model.safetensors"
 BYTE = 1 / 255
+# Steps of Hugging Face's image processors that are not done here; EfficientNet's include_top divides by std twice.
+ODD_STEPS = frozenset(
+    "do_pad do_image_splitting do_grayscale do_thumbnail do_crop_margin do_color_quantize do_affine_transform "
+    "include_top rescale_offset".split()
+)
+ODD_PROCESSORS = ("Levit",)  # enlarges to 256 / 224 of the size it names
+CONVNEXT_SQUASHES_PX = 384  # transformers, ConvNextImageProcessor.resize
 BICUBIC = 3  # Pillow's number, as Hugging Face writes it
 
 
@@ -66,7 +76,8 @@ class TorchModel:
 def open_folder(folder: Path) -> TorchModel:
     """The model in that folder. Raises CurateError for one that is incomplete, or if torch is not installed."""
     config = _read_json(folder / "config.json")
-    weights = sorted(folder.glob("*.safetensors"))
+    is_timm = "architecture" in config
+    weights = sorted(folder.glob(TIMM_WEIGHTS if is_timm else "*.safetensors"))
     if not weights:
         raise CurateError(
             f"The model folder {str(folder)!r} has no weights: expected model.safetensors.",
@@ -74,14 +85,13 @@ def open_folder(folder: Path) -> TorchModel:
             "not read, as they may run code.",
         )
     _needed("torch")
-    is_timm = "architecture" in config
-    preprocessing = _of_timm(config, folder) if is_timm else _of_hugging_face(folder)
+    preprocessing, file = (read_timm if is_timm else read_hugging_face)(folder)
     forward, output = (_open_timm if is_timm else _open_hugging_face)(folder)
     said = {
         "file": str(folder),
         "kind": f"timm, {config['architecture']}" if is_timm else f"Hugging Face, {config.get('model_type', '')}",
         "input": preprocessing.describe(),
-        "scaling": preprocessing.describe_scaling() + f", from {'config.json' if is_timm else PREPROCESSOR}",
+        "scaling": preprocessing.describe_scaling() + f", from {file}",
         "licence": str(config.get("pretrained_cfg", {}).get("license", "")) if is_timm else "",
     }
     model = TorchModel(forward, folder.name, _identity(folder, weights), 0, preprocessing, said)
@@ -98,21 +108,26 @@ def _open_timm(folder: Path) -> tuple[Callable[[Any], Any], str]:
     return module.eval().float(), "what goes into the last layer"
 
 
-def _of_timm(config: Mapping[str, Any], folder: Path) -> Preprocessing:
+def read_timm(folder: Path) -> tuple[Preprocessing, str]:
+    """How pictures are prepared, and the name of the file that says so. Raises CurateError."""
+    file = folder / "config.json"
+    config = _read_json(file)
     given = config.get("pretrained_cfg", config)
+    squashed = given.get("crop_mode") == "squash"
     try:
-        return Preprocessing(
+        preprocessing = Preprocessing(
             height=int(given["input_size"][1]),
             width=int(given["input_size"][2]),
             scale=BYTE,
             mean=tuple(given["mean"]),
             std=tuple(given["std"]),
-            fit="crop",
+            fit="stretch" if squashed else "crop",
             crop_share=float(given.get("crop_pct") or 1),
             interpolation="bicubic" if given.get("interpolation") == "bicubic" else "bilinear",
         )
-    except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise _does_not_tell(folder / "config.json", error) from error
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        raise _does_not_tell(file, error) from error
+    return preprocessing, file.name
 
 
 # ---- Hugging Face
@@ -122,7 +137,11 @@ def _open_hugging_face(folder: Path) -> tuple[Callable[[Any], Any], str]:
     transformers = _needed("transformers")
     with _explained(folder), _quiet(transformers):
         module, loaded = transformers.AutoModel.from_pretrained(
-            str(folder), local_files_only=True, output_loading_info=True, use_safetensors=True
+            str(folder),
+            local_files_only=True,
+            output_loading_info=True,
+            use_safetensors=True,
+            trust_remote_code=False,  # else it asks on the terminal whether to run code of the folder
         )
     missing = sorted(map(str, loaded["missing_keys"]))
     # Checkpoints of classifiers have no pooler; transformers would add one of random numbers.
@@ -160,34 +179,60 @@ def _first_or_mean(module: Any, hidden: Any) -> Any:
     return hidden[:, 0] if has_class_token else hidden.mean(dim=1)
 
 
-def _of_hugging_face(folder: Path) -> Preprocessing:
-    file = folder / PREPROCESSOR
-    given = _read_json(file)
+def read_hugging_face(folder: Path) -> tuple[Preprocessing, str]:
+    """How pictures are prepared, and the name of the file that says so. Raises CurateError."""
+    file, given = _read_preprocessor(folder)
+    _refuse_odd_steps(file, given)
     try:
         height, width, share, squashed = _frame(given)
-        normalized = given.get("do_normalize", True)
-        return Preprocessing(
+        blue_first = bool(given.get("do_flip_channel_order"))
+        normalized = given.get("do_normalize", not blue_first)  # MobileViT does the one and not the other
+        preprocessing = Preprocessing(
             height=height,
             width=width,
             scale=float(given.get("rescale_factor", BYTE)) if given.get("do_rescale", True) else 1.0,
             mean=tuple(given["image_mean"]) if normalized else (0, 0, 0),
             std=tuple(given["image_std"]) if normalized else (1, 1, 1),
+            channels="BGR" if blue_first else "RGB",
             fit="stretch" if squashed else "crop",
             crop_share=share,
             interpolation="bicubic" if given.get("resample") == BICUBIC else "bilinear",
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise _does_not_tell(file, error) from error
+    return preprocessing, file.name
+
+
+def _read_preprocessor(folder: Path) -> tuple[Path, dict[str, Any]]:
+    """The file that says how pictures are prepared, and what it says. The newer one wins, as in transformers."""
+    file = folder / PROCESSOR
+    nested = _read_json(file).get("image_processor") if file.is_file() else None
+    if isinstance(nested, dict):
+        return file, nested
+    return folder / PREPROCESSOR, _read_json(folder / PREPROCESSOR)
+
+
+def _refuse_odd_steps(file: Path, given: Mapping[str, Any]) -> None:
+    kind = str(given.get("image_processor_type", given.get("feature_extractor_type", "")))
+    odd = sorted(step for step in ODD_STEPS if given.get(step)) or [one for one in ODD_PROCESSORS if one in kind]
+    if odd:
+        raise CurateError(
+            f"{str(file)!r} asks for a way to prepare pictures that curate does not know: {', '.join(odd)}.",
+            "Export the model to an ONNX file; docs/models.md tells how to describe it.",
+        )
 
 
 def _frame(given: Mapping[str, Any]) -> tuple[int, int, float, bool]:
     """Height and width in px, the share of the shorter side that is seen, and whether the picture is squashed."""
     size = _sides(given["size"])
+    if given.get("crop_pct"):  # ConvNeXt's word; it squashes where the model takes 384 px or more
+        squashed = size[0] >= CONVNEXT_SQUASHES_PX
+        return *size, 1.0 if squashed else float(given["crop_pct"]), squashed
     crops = given.get("do_center_crop", "crop_size" in given) and given.get("crop_size")
     crop = _sides(given["crop_size"]) if crops else size
-    squashed = isinstance(given["size"], Mapping) and "height" in given["size"]
-    share = float(given["crop_pct"]) if given.get("crop_pct") else min(crop[0] / size[0], 1.0)  # ConvNeXt's word
-    return crop[0], crop[1], share, squashed and crop == size
+    # Older files say "size": 224. With a crop that is the shorter side, without one a square.
+    squashed = "height" in given["size"] if isinstance(given["size"], Mapping) else not crops
+    return *crop, min(crop[0] / size[0], 1.0), squashed
 
 
 def _sides(size: Any) -> tuple[int, int]:
@@ -269,7 +314,7 @@ def _one_thread() -> Iterator[None]:
 
 def _identity(folder: Path, weights: list[Path]) -> str:
     digest = hashlib.sha256(str(CODE).encode())
-    for file in [folder / "config.json", folder / PREPROCESSOR, *weights]:
+    for file in [folder / "config.json", folder / PROCESSOR, folder / PREPROCESSOR, *weights]:
         if file.is_file():
             with file.open("rb") as stream:
                 digest.update(hashlib.file_digest(stream, "sha256").digest())
