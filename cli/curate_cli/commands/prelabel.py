@@ -134,10 +134,12 @@ def _print_what_next(result: Modelled) -> None:
     from curate_cli.output import command_line
 
     click.echo("Next")
-    for purpose, line in (
+    lines = [
         ("look at the numbers", command_line("report", result.project)),
         ("see all pre-labels", command_line("table", result.project, "--columns", "path,pred_label,pred_confidence")),
-        ("accept the sure ones", command_line("prelabel", result.project, "--accept")),
         ("find label errors", command_line("flag", result.project)),
-    ):
+    ]
+    if result.summary["sure"] > result.accepted:
+        lines.insert(2, ("accept the sure ones", command_line("prelabel", result.project, "--accept")))
+    for purpose, line in lines:
         click.echo(f"  {purpose:22}{line}")
