@@ -32,7 +32,7 @@ from curate.models.preprocessing import BYTES, Layout, Preprocessing
 
 Floats = NDArray[np.float32]
 
-CODE = 4  # part of the identity: a new number when the same file gives other vectors
+CODE = 5  # part of the identity: a new number when the same file gives other vectors
 TYPES = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(uint8)": BYTES}
 EMBEDDING_NAMES = ("embed", "feature", "pool")  # in this order, anywhere in an output's name
 SCORE_NAMES = ("logit", "prob", "score", "softmax", "class")

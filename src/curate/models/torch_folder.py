@@ -27,7 +27,7 @@ from curate.models.preprocessing import Preprocessing
 
 Floats = NDArray[np.float32]
 
-CODE = 3  # part of the identity: a new number when the same folder gives other vectors
+CODE = 4  # part of the identity: a new number when the same folder gives other vectors
 INSTALL = "pip install 'curate[torch]'"
 # Where Hugging Face writes how pictures are prepared: the second, under "image_processor", for models of pictures
 # and text saved by transformers 5.
