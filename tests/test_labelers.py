@@ -17,7 +17,8 @@ from pydantic import ValidationError
 import networks
 from conftest import PICTURES, write
 from curate.errors import CurateError, SettingsError, SourceError
-from curate.labelers import Floats, Labeler, LabelingTask, all_labelers, find_labeler, split
+from curate.heads import split
+from curate.labelers import Floats, Labeler, LabelingTask, all_labelers, find_labeler
 from curate.labelers.classifier import Settings as ClassifierSettings
 from curate.labelers.classifier import propose as classify
 from curate.labelers.copies import Settings as CopiesSettings

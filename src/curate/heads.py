@@ -110,21 +110,7 @@ def out_of_sample(
     `curate.suspicion` does not judge such classes.
     advance: called with 1 after each of `rounds` fits.
     """
-    order, groups = _canonical(vectors, labels, groups)
-    projection = fit_projection(vectors[order])
-    said = _cross_validate(
-        projection(vectors[order]), labels[order], groups[order], classes, folds, repeats, seed, advance
-    )
-    calibration = fit_calibration(said, labels[order])
-    halves = _folds(labels[order], groups[order], 2, seed)
-    back = np.argsort(order)
-    return OutOfSample(
-        by_head={name: probabilities[back] for name, probabilities in said.items()},
-        averaged=np.stack(list(said.values())).mean(axis=0)[back],
-        calibrated=calibration.apply(said)[back],
-        calibration=calibration,
-        calibration_error=calibration_error(said, labels[order], halves),
-    )
+    return fit(vectors, labels, groups, classes, folds=folds, repeats=repeats, seed=seed, advance=advance).out_of_sample
 
 
 def fit(
@@ -138,11 +124,21 @@ def fit(
     seed: int = 0,
     advance: Advance = no_advance,
 ) -> Heads:
-    """Models for new pictures; arguments as of `out_of_sample`, which is called for the calibration."""
-    seen = out_of_sample(vectors, labels, groups, classes, folds=folds, repeats=repeats, seed=seed, advance=advance)
-    order, _ = _canonical(vectors, labels, groups)
+    """Models for new pictures, with what they say out of sample; arguments as of `out_of_sample`."""
+    order, groups = _canonical(vectors, labels, groups)
+    back = np.argsort(order)
     projection = fit_projection(vectors[order])
-    return Heads(projection, projection(vectors[order]), labels[order], classes, seen)
+    known, labels, groups = projection(vectors[order]), labels[order], groups[order]
+    said = _cross_validate(known, labels, groups, classes, folds, repeats, seed, advance)
+    calibration = fit_calibration(said, labels)
+    seen = OutOfSample(
+        by_head={name: probabilities[back] for name, probabilities in said.items()},
+        averaged=np.stack(list(said.values())).mean(axis=0)[back],
+        calibrated=calibration.apply(said)[back],
+        calibration=calibration,
+        calibration_error=calibration_error(said, labels, split(labels, groups, 2, seed)),
+    )
+    return Heads(projection, known, labels, classes, seen)
 
 
 def fit_projection(vectors: Floats) -> Projection:
@@ -174,7 +170,7 @@ def _cross_validate(
     times = repeats or repeats_for(len(labels))
     said = {name: np.zeros((len(labels), classes), np.float32) for name in HEAD_NAMES}
     for repeat in range(times):
-        fold = _folds(labels, groups, folds, seed + repeat)
+        fold = split(labels, groups, folds, seed + repeat)
         for part in range(folds):
             asked = fold == part
             if asked.any():
@@ -184,7 +180,7 @@ def _cross_validate(
     return said
 
 
-def _folds(labels: Ints, groups: Ints, folds: int, seed: int) -> Ints:
+def split(labels: Ints, groups: Ints, folds: int, seed: int = 0) -> Ints:
     """The fold of each row, 0..folds-1: groups stay whole, and each class is dealt out evenly, like cards.
 
     scikit-learn's StratifiedGroupKFold warns and leaves folds empty where classes have fewer pictures than folds.

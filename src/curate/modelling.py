@@ -8,7 +8,8 @@ keep them, and conclude anew. What they say is a suggestion: labels change only 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,8 +39,8 @@ if TYPE_CHECKING:
 class Modelled:
     """What `prelabel` or `flag` did.
 
-    summary: what models say of the whole data set. table: the whole manifest, with their opinions. unembedded:
-    path -> why a kept picture could not be shown to the model. accepted: labels taken over by `--accept`.
+    summary: what models say of the whole data set. table: the whole manifest, with their opinions. accepted: labels
+    taken over by `--accept`.
     version: the version that holds it now. is_new: whether this run made it.
     """
 
@@ -47,10 +48,15 @@ class Modelled:
     settings: Settings
     table: pd.DataFrame
     summary: dict[str, Any]
-    unembedded: dict[str, str]
     accepted: int
     version: Version
     is_new: bool
+
+    @property
+    def unembedded(self) -> dict[str, str]:
+        """Path -> why a kept picture could not be shown to the model."""
+        failures: dict[str, str] = self.summary["unembedded"]
+        return failures
 
     @property
     def outliers(self) -> int:
@@ -78,9 +84,9 @@ def prelabel(
     project, settings = _opened(folder, store, config, changes)
     with project.writing("curate prelabel"):
         scene = _scene(project, settings, workers, progress)
-        said = prelabel_opinions(scene.kept(), project.folder, scene.vectors, scene.scores, settings)
+        said = prelabel_opinions(scene.kept, project.folder, scene.vectors(), scene.scores, settings)
         accepted = _accept(scene, said) if accept and not dry_run else 0
-        return replace(_concluded("prelabel", scene, said, dry_run), accepted=accepted)
+        return _concluded("prelabel", scene, said, dry_run, accepted)
 
 
 def flag(
@@ -106,7 +112,7 @@ def flag(
         scene = _scene(project, settings, workers, progress)
         outside = Outside(as_path(pred_probs), as_path(votes))
         trained = settings.models.backbone != BUILTIN
-        said = flag_opinions(scene.kept(), scene.vectors(), outside, knows_things=trained, progress=progress)
+        said = flag_opinions(scene.kept, scene.vectors(), outside, knows_things=trained, progress=progress)
         return _concluded("flag", scene, said, dry_run)
 
 
@@ -121,16 +127,21 @@ def _opened(
 
 @dataclass(frozen=True)
 class _Scene:
-    """The folder as models find it. table: the manifest before their new opinions. given: labels to learn from."""
+    """The folder as models find it.
+
+    opinions: the last ones; table: the manifest with them. given: labels to learn from.
+    """
 
     project: Project
     settings: Settings
     look: Look
+    opinions: Mapping[str, Opinions]
     table: pd.DataFrame
     given: pd.Series[str]
     workers: int | None
     progress: Progress
 
+    @cached_property
     def kept(self) -> pd.DataFrame:
         """The pictures that are part of the data set, with `about` (the label, NA = none) and `group` (of copies)."""
         table = self.table.assign(about=self.given)
@@ -148,7 +159,7 @@ class _Scene:
 
     def _embedded(self, spec: str) -> Embeddings:
         project, executor = self.project, executor_for(self.workers)
-        found = embed(self.kept(), project.folder, spec, project.cache, executor, self.progress)
+        found = embed(self.kept, project.folder, spec, project.cache, executor, self.progress)
         if not found.sha256:
             path, why = next(iter(found.failures.items()))
             raise CurateError(
@@ -161,13 +172,14 @@ class _Scene:
 def _scene(project: Project, settings: Settings, workers: int | None, progress: Progress) -> _Scene:
     look = look_at(project, settings, scan_folder(project.folder), executor_for(workers), progress)
     log = read_log(project.review_log)
-    table = conclude(look, settings, log, read_opinions(project.cache))
+    opinions = read_opinions(project.cache)
+    table = conclude(look, settings, log, opinions)
     if not (table["keep"] & readable(table)).any():
         raise SourceError(
             f"No picture of {str(project.folder)!r} is kept, so there is nothing to look at.",
             f"See why: curate report {project.folder}",
         )
-    return _Scene(project, settings, look, table, given_labels(table, log), workers, progress)
+    return _Scene(project, settings, look, opinions, table, given_labels(table, log), workers, progress)
 
 
 def _accept(scene: _Scene, said: Opinions) -> int:
@@ -187,9 +199,9 @@ def _accept(scene: _Scene, said: Opinions) -> int:
     return len(decisions)
 
 
-def _concluded(command: str, scene: _Scene, said: Opinions, dry_run: bool) -> Modelled:
+def _concluded(command: str, scene: _Scene, said: Opinions, dry_run: bool, accepted: int = 0) -> Modelled:
     """Keep the opinions, judge and decide with them, and make a version if that changed anything."""
-    opinions = {**read_opinions(scene.project.cache), command: said}
+    opinions = {**scene.opinions, command: said}
     table = conclude(scene.look, scene.settings, read_log(scene.project.review_log), opinions)
     newest = versions.find_version(scene.project.versions, None)
     made = None
@@ -197,14 +209,12 @@ def _concluded(command: str, scene: _Scene, said: Opinions, dry_run: bool) -> Mo
         keep_opinions(scene.project.cache, command, said)
         counts = count(table) | summaries(opinions)
         made = freeze(scene.project, table, f"curate {command}", scene.settings, counts)
-    failures = said.summary.get("unembedded", {})
     return Modelled(
         project=scene.project,
         settings=scene.settings,
         table=table,
         summary=said.summary,
-        unembedded=failures,
-        accepted=0,
+        accepted=accepted,
         version=made or newest,
         is_new=made is not None,
     )

@@ -28,6 +28,7 @@ from curate.acceptance import (
     softmax,
 )
 from curate.errors import CurateError
+from curate.heads import split
 from curate.labelers import (
     UNLABELLED,
     Floats,
@@ -37,7 +38,6 @@ from curate.labelers import (
     Proposal,
     Votes,
     find_labeler,
-    split,
 )
 from curate.pooling import Sources, fit_weights, pooled, sources_of
 

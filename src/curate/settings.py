@@ -11,9 +11,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
-from curate.checks import CheckSettings, all_checks, find_check
+from curate.checks import Check, CheckSettings, all_checks, find_check
 from curate.errors import SettingsError
-from curate.labelers import all_labelers
+from curate.labelers import Labeler, all_labelers
 
 OPINION_CHECKS = ("label_error", "outlier")  # they judge what `curate flag` says
 
@@ -69,27 +69,19 @@ class PrelabelSettings(BaseModel):
     )
 
 
-@cache
-def _checks_model() -> type[BaseModel]:
+def _section(name: str, parts: Mapping[str, Check] | Mapping[str, Labeler]) -> type[BaseModel]:
+    """A section with one subsection per check or labeler, of its own settings class."""
     fields: dict[str, Any] = {
-        name: (check.settings, Field(default_factory=check.settings, description=check.summary))
-        for name, check in all_checks().items()
+        part: (one.settings, Field(default_factory=one.settings, description=one.summary))
+        for part, one in parts.items()
     }
-    return create_model("Checks", __config__=ConfigDict(frozen=True, extra="forbid"), **fields)
-
-
-@cache
-def _labelers_model() -> type[BaseModel]:
-    fields: dict[str, Any] = {
-        name: (labeler.settings, Field(default_factory=labeler.settings, description=labeler.summary))
-        for name, labeler in all_labelers().items()
-    }
-    return create_model("Labelers", __config__=ConfigDict(frozen=True, extra="forbid"), **fields)
+    return create_model(name, __config__=ConfigDict(frozen=True, extra="forbid"), **fields)
 
 
 @cache
 def settings_model() -> type[BaseModel]:
     """The class of all settings, checks included."""
+    labelers, checks = _section("Labelers", all_labelers()), _section("Checks", all_checks())
     return create_model(
         "Settings",
         __config__=ConfigDict(frozen=True, extra="forbid"),
@@ -97,8 +89,8 @@ def settings_model() -> type[BaseModel]:
         versions=(VersionSettings, VersionSettings()),
         models=(ModelSettings, ModelSettings()),
         prelabel=(PrelabelSettings, PrelabelSettings()),
-        labelers=(_labelers_model(), _labelers_model()()),
-        checks=(_checks_model(), _checks_model()()),
+        labelers=(labelers, labelers()),
+        checks=(checks, checks()),
     )
 
 

@@ -175,13 +175,3 @@ def did_you_mean(word: str, known: Sequence[str]) -> str:
         return f"Did you mean {by_lower[close[0]]!r}?"
     more = ", …" if len(known) > 10 else ""
     return f"There are: {', '.join(known[:10])}{more}." if known else "There are none yet."
-
-
-def split(labels: Ints, groups: Ints, folds: int) -> Ints:
-    """A fold for each row, 0..folds-1, (N,): copies stay together, classes are spread evenly."""
-    names, first, place = np.unique(groups, return_index=True, return_inverse=True)
-    shuffled = np.random.default_rng(0).permutation(len(names))
-    dealt = shuffled[np.argsort(labels[first][shuffled], kind="stable")]  # class by class, like cards
-    fold_of = np.empty(len(names), np.int64)
-    fold_of[dealt] = np.arange(len(names)) % folds
-    return fold_of[place]

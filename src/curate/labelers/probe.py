@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curate.acceptance import softmax
-from curate.labelers import Floats, Ints, Labeler, LabelerSettings, LabelingTask, Probabilities, Proposal, split
+from curate.labelers import Floats, Ints, Labeler, LabelerSettings, LabelingTask, Probabilities, Proposal
 
 Bools = NDArray[np.bool_]
 
@@ -57,7 +57,7 @@ def _probabilities(task: LabelingTask, vectors: Floats, usable: Bools, rows: Int
     that learned from all labels would be as good, but surer than measured (calibration error 0.08 instead of 0.05 on
     CIFAR-10 with ten labels per class). The five are averaged as logarithms: as probabilities, they get less sure.
     """
-    from curate.heads import fit
+    from curate.heads import fit, split
 
     labels, groups = np.searchsorted(present, task.labels[rows]), task.groups[rows]
     folds = split(labels, groups, FOLDS)

@@ -25,6 +25,7 @@ from curate.errors import SourceError
 from curate.lookalikes import Lookalikes, nearest
 from curate.opinions import Opinions, rounded
 from curate.outliers import NEIGHBOURS, typicality
+from curate.outside import looks_in_sample, read_pred_probs
 from curate.progress import Progress, silent
 from curate.suspicion import FEWEST, Judgement, judge_labels
 from curate.votes import judge_votes, read_votes, verified_errors
@@ -119,11 +120,9 @@ def _labelled(rows: pd.DataFrame, embeddings: Embeddings, pred_probs: Path | Non
     vectors, groups = embeddings.of(list(rows["sha256"])), _groups(rows)
     with progress("Judging labels", heads.rounds(len(rows))) as advance:
         ours = heads.out_of_sample(vectors, labels, groups, len(classes), advance=advance)
-    notes = _notes(classes, labels, groups)
+    notes = []
     probabilities, error = ours.calibrated, ours.calibration_error
     if pred_probs is not None:
-        from curate.outside import looks_in_sample, read_pred_probs
-
         probabilities = read_pred_probs(pred_probs, list(rows["path"]), classes)
         error = expected_calibration_error(
             probabilities.max(axis=1).astype(np.float64), (probabilities.argmax(axis=1) == labels).astype(np.float64)
@@ -156,14 +155,9 @@ def _require_judgeable(rows: pd.DataFrame, classes: list[str]) -> None:
         )
 
 
-def _notes(classes: list[str], labels: Ints, groups: Ints) -> list[str]:
-    """Which classes are too small to be judged."""
-    different = np.unique(np.stack([groups, labels]), axis=1)[1]
-    small = [
-        name
-        for name, count in zip(classes, np.bincount(different, minlength=len(classes)), strict=True)
-        if count < FEWEST
-    ]
+def _too_small(classes: list[str], judgement: Judgement) -> list[str]:
+    """A note that names the classes too small to be judged, if any."""
+    small = [classes[one.label] for one in judgement.classes if not one.judged]
     if not small:
         return []
     named = ", ".join(small[:5]) + (f" and {len(small) - 5} more" if len(small) > 5 else "")
@@ -298,7 +292,6 @@ def _summary(labelled: _Labelled, judgement: Judgement, embeddings: Embeddings) 
     return {
         "model": embeddings.identity,
         "judged": len(labelled.rows),
-        "flagged": int(judgement.is_error.sum()),
         "expected_right": rounded(judgement.stated_precision),
         "estimated_errors": judgement.estimated_errors,
         "estimated_low": judgement.fewest_errors,
@@ -317,7 +310,7 @@ def _summary(labelled: _Labelled, judgement: Judgement, embeddings: Embeddings) 
         "noise": [[rounded(share) for share in row] for row in judgement.noise]
         if len(names) <= MOST_NOISE_CLASSES
         else None,
-        "notes": labelled.notes,
+        "notes": [*_too_small(names, judgement), *labelled.notes],
         "unembedded": embeddings.failures,
     }
 

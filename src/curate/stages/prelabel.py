@@ -32,17 +32,16 @@ MOST_POINTS = 60  # of the coverage curve, which every version carries
 def prelabel_opinions(
     rows: pd.DataFrame,
     folder: Path,
-    embed: Callable[[], Embeddings],
+    embeddings: Embeddings,
     scores: Callable[[Path], Embeddings],
     settings: Settings,
 ) -> Opinions:
     """Suggestions for the unlabelled rows.
 
     rows: the kept pictures, index 0..N-1, with about (the label to learn from, NA = none) and group (of copies).
-    embed: computes their embeddings, once a labeler asks. scores: computes those of an ONNX classifier, likewise.
+    scores: computes what an ONNX classifier puts out for them, once a labeler asks.
     Raises CurateError when there is nothing to label or to learn from.
     """
-    embeddings = embed()
     rows = rows[embeddings.has(list(rows["sha256"]))].reset_index(drop=True)
     task = _task(rows, folder, embeddings, scores, settings)
     chosen = {name: getattr(settings.labelers, name) for name in all_labelers()}
