@@ -153,7 +153,7 @@ def test_a_path_out_of_the_folder_is_refused_with_its_row(photos: Path, tmp_path
 def test_two_labels_for_one_path_are_refused(photos: Path, tmp_path: Path) -> None:
     (tmp_path / "l.csv").write_text("path,label\ncats/0.jpg,cat\n./cats/0.jpg,dog\n")
 
-    with pytest.raises(SourceError, match=r"gives 'cats/0\.jpg' two different labels \(1 such paths\)"):
+    with pytest.raises(SourceError, match=r"gives 'cats/0\.jpg' two different labels or splits \(1 such paths\)"):
         labels(photos, tmp_path / "l.csv")
 
 

@@ -136,7 +136,7 @@ def standing_decisions(log: Sequence[Decision]) -> dict[str, Decision]:
 
 
 def decide(table: pd.DataFrame, settings: Settings, log: Sequence[Decision] = ()) -> pd.DataFrame:
-    """The judged table with reviewed, reviewed_label, reasons, keep, decided_by and final_label.
+    """The judged table with reviewed, reviewed_label, reasons, keep, decided_by, final_label and, if given, split.
 
     reviewed: what a person said ("keep", "relabel", "drop", "accept"; NA if nobody did). Decisions on a content that
     the file no longer has are stale and don't count.
@@ -152,7 +152,8 @@ def decide(table: pd.DataFrame, settings: Settings, log: Sequence[Decision] = ()
     final_label = table["reviewed_label"].fillna(table["label"]).where(keep)
     by_person = readable & ~(table["reviewed"].eq("accept") & ~keep)
     decided_by = reviewer.where(by_person).fillna((~keep).map({True: "check", False: ""}).astype("str"))
-    return table.assign(reasons=reasons, keep=keep, final_label=final_label, decided_by=decided_by)
+    table = table.assign(reasons=reasons, keep=keep, final_label=final_label, decided_by=decided_by)
+    return table.assign(split=table["given_split"].where(keep)) if "given_split" in table else table
 
 
 def stale_decisions(table: pd.DataFrame, log: Sequence[Decision]) -> list[Decision]:

@@ -23,7 +23,8 @@ def count(table: pd.DataFrame) -> dict[str, Any]:
 
     images = kept + dropped. dropped_by, flagged_by: check -> rows (a row may count under several checks).
     read_errors: reason -> images. unreviewed: kept rows that a check asks somebody to look at.
-    other_files: extension -> files that are no pictures. labels: label -> kept rows ("" = unlabelled).
+    other_files: extension -> files that are no pictures. labels: label -> kept rows ("" = unlabelled). splits: split ->
+    kept rows ("" = in none); absent where the source has no splits.
     """
     other = is_other(table)
     images = table[~other]
@@ -37,6 +38,7 @@ def count(table: pd.DataFrame) -> dict[str, Any]:
         "read_errors": _count_values(images["read_error"].dropna()),
         "duplicate_groups": int(images["duplicate_group"].nunique()) if "duplicate_group" in images else 0,
         "labels": _count_values(kept["final_label"].fillna("")),
+        **({"splits": _count_values(kept["split"].fillna(""))} if "split" in kept else {}),
         "other_files": _count_values(table.loc[other, "path"].map(lambda path: posixpath.splitext(path)[1].lower())),
     }
 

@@ -1,6 +1,7 @@
-"""Labels: what the source says each picture shows, from folder names or from a file.
+"""Labels and splits: what the source says of each picture, by folder names or in a file.
 
-`label` is the source's word and never changes; what models suggest and people decide stands in other columns.
+`label` and `given_split` are the source's word and never change; what models suggest and people decide stands in
+other columns.
 """
 
 from __future__ import annotations
@@ -19,13 +20,22 @@ if TYPE_CHECKING:
     import pandas as pd
 
 UNLABELED = "_unlabeled"  # FiftyOne's name for the class folder of pictures without a class
-SPLIT_NAMES = frozenset("train training val valid validation dev test testing eval".split())
+IMPORTED = "imported"  # the value of `scan.labels` that `curate import` writes: labels are in the store
+TRAIN, VAL, TEST = "train", "val", "test"
+# Names of splits in the wild -> ours. Origin: torchvision, Keras, Ultralytics, Hugging Face datasets.
+SPLITS = {
+    **dict.fromkeys(("train", "training"), TRAIN),
+    **dict.fromkeys(("val", "valid", "validation", "dev"), VAL),
+    **dict.fromkeys(("test", "testing", "eval", "evaluation"), TEST),
+}
+SPLIT_NAMES = frozenset(SPLITS)
 PATH_COLUMNS = ("path", "file_name", "filename", "file", "image")
 LABEL_COLUMNS = ("label", "class", "category", "class_name")
+SPLIT_COLUMNS = ("split", "subset")
 
 
 def add_labels(files: pd.DataFrame, source: str) -> pd.DataFrame:
-    """The scanned table with a column `label` (NA = none).
+    """The scanned table with a column `label` (NA = none) and, where the source has splits, `given_split`.
 
     A path that a label file lists, but that the scan did not find, gets a row without size: it is never opened, so
     that a list can't lead out of the folder by a symbolic link.
@@ -37,8 +47,14 @@ def add_labels(files: pd.DataFrame, source: str) -> pd.DataFrame:
     if source == "none":
         return files.assign(label=pd.Series(pd.NA, index=files.index, dtype="str"))
     if source == "folders":
-        return files.assign(label=labels_from_folders(files["path"]))
+        named = files.assign(label=labels_from_folders(files["path"]))
+        return named.assign(given_split=named["path"].map(_first_folder_split)) if _in_splits(files["path"]) else named
     return _join(files, read_label_file(Path(source), set(files["path"])))
+
+
+def canonical_split(name: str) -> str:
+    """Our name of a split: train, val or test for what others call training, validation, dev, …; else the name."""
+    return SPLITS.get(name.lower(), name)
 
 
 def labels_from_folders(paths: pd.Series[str]) -> pd.Series[str]:
@@ -47,15 +63,24 @@ def labels_from_folders(paths: pd.Series[str]) -> pd.Series[str]:
     Pictures directly in the root, and those in `_unlabeled`, have none.
     """
     folders = paths.str.split("/").str[:-1]
-    first = folders.str[0]
-    named = set(first.dropna())
-    in_splits = bool(named) and {name.lower() for name in named} <= SPLIT_NAMES and bool((folders.str.len() > 1).any())
-    labels = (folders.str[1] if in_splits else first).astype("str")
+    labels = folders.str[1 if _in_splits(paths) else 0].astype("str")
     return labels.mask(labels == UNLABELED)
 
 
+def _in_splits(paths: pd.Series[str]) -> bool:
+    """Whether all first folders are names of splits, with folders below."""
+    folders = paths.str.split("/").str[:-1]
+    named = set(folders.str[0].dropna())
+    return bool(named) and {name.lower() for name in named} <= SPLIT_NAMES and bool((folders.str.len() > 1).any())
+
+
+def _first_folder_split(path: str) -> str | None:
+    first, slash, _ = path.partition("/")
+    return canonical_split(first) if slash else None
+
+
 def read_label_file(file: Path, known: Set[str]) -> pd.DataFrame:
-    """The columns path and label of a label file; label NA where empty.
+    """The columns path and label of a label file, and given_split if it has splits; NA where empty.
 
     Paths come out as the table spells them. They may be written as on the disk or, where `known` has that spelling,
     as in the table: other bytes than UTF-8 can't be written otherwise.
@@ -69,6 +94,10 @@ def read_label_file(file: Path, known: Set[str]) -> pd.DataFrame:
     paths = [safe_path(text, row, file) for row, text in enumerate(result["path"].fillna(""), start=1)]
     result["path"] = [path if path in known else to_text(path) for path in paths]
     result["label"] = result["label"].mask(result["label"].isin(["", UNLABELED]))
+    split = next((name for name in SPLIT_COLUMNS if name in table.columns), None)
+    if split is not None:
+        given = table[split].astype("str")
+        result["given_split"] = given.mask(given == "").map(canonical_split, na_action="ignore").astype("str")
     return _without_repeats(result, file)
 
 
@@ -88,7 +117,7 @@ def read_rows(file: Path) -> pd.DataFrame:
                 return pd.read_parquet(stream, dtype_backend="numpy_nullable")  # class 1 stays "1"
     except FileNotFoundError as error:
         raise SourceError(f"There is no label file {str(file)!r}.", 'Give a path, or "folders" or "none".') from error
-    except (ValueError, TypeError, Warning, OSError) as error:
+    except (ValueError, TypeError, Warning, OSError, NotImplementedError) as error:
         raise SourceError(f"{str(file)!r} can't be read: {error}.") from error
     raise SourceError(f"{str(file)!r} is no file of labels that curate reads: expected .csv, .tsv, .jsonl or .parquet.")
 
@@ -138,8 +167,8 @@ def _without_repeats(labels: pd.DataFrame, file: Path) -> pd.DataFrame:
     repeated = labels.loc[labels["path"].duplicated(), "path"]
     if len(repeated):
         raise SourceError(
-            f"{str(file)!r} gives {repeated.iloc[0]!r} two different labels ({len(repeated)} such paths).",
-            "Leave one label per path.",
+            f"{str(file)!r} gives {repeated.iloc[0]!r} two different labels or splits ({len(repeated)} such paths).",
+            "Leave one label and one split per path.",
         )
     return labels
 
