@@ -19,25 +19,30 @@ import curate as library
 from conftest import PICTURES, Curate, command, picture, write
 from curate import objects
 from curate.errors import SourceError, StoreError
-from curate.exporters.imagefolder import exported_paths, safe_name
 from curate.inspection import record_decisions
+from curate.names import safe_name, safe_names
 from curate.objects import place
+from curate.release import pictures_of
 
 
 def files(folder: Path) -> dict[str, bytes]:
     """Every picture of an export."""
-    pictures = [path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("manifest.")]
+    written = ("manifest.csv", "manifest.parquet", "classes.json", "export.json")
+    pictures = [path for path in folder.rglob("*") if path.is_file() and path.name not in written]
     return {str(path.relative_to(folder)): path.read_bytes() for path in pictures}
 
 
 def kept(*rows: tuple[str, str | None, str | None]) -> pd.DataFrame:
     """Kept rows of (path, label, final label); each has the sha256 of its place."""
     table = pd.DataFrame(rows, columns=["path", "label", "final_label"], dtype="str")
-    return table.assign(keep=True, sha256=[f"{place:064x}" for place in range(len(rows))])
+    sha256 = [f"{place:064x}" for place in range(len(rows))]
+    return table.assign(keep=True, sha256=sha256, width=1, height=1, size_bytes=1, format="JPEG")
 
 
-def names(*rows: tuple[str, str | None, str | None]) -> list[object]:
-    return list(exported_paths(kept(*rows)))
+def names(*rows: tuple[str, str | None, str | None]) -> list[str]:
+    table = kept(*rows)
+    classes = sorted(table["final_label"].dropna().unique())
+    return [one.name for one in pictures_of(table, classes, safe_names(classes), normalized=False)]
 
 
 # ---- Names
@@ -69,14 +74,16 @@ def test_three_copies_that_meet_get_three_names() -> None:
     """Equal bytes have equal digests: the digest alone does not tell them apart."""
     rows = kept(("a/1.jpg", "a", "c"), ("b/1.jpg", "b", "c"), ("c/1.jpg", "c", "c")).assign(sha256="f" * 64)
 
-    assert list(exported_paths(rows)) == ["c/1.jpg", "c/1-ffffffffffff.jpg", "c/1-ffffffffffff-2.jpg"]
+    found = [one.name for one in pictures_of(rows, ["c"], {"c": "c"}, normalized=False)]
+
+    assert found == ["c/1.jpg", "c/1-ffffffffffff.jpg", "c/1-ffffffffffff-2.jpg"]
 
 
 def test_names_that_differ_only_in_case_do_not_meet_on_any_system() -> None:
     assert names(("c/A.JPG", "c", "c"), ("c/a.jpg", "c", "c"), ("C/a.jpg", "C", "C")) == [
-        "c/A.JPG",
-        "c/a-000000000000.jpg",
-        "C/a-000000000000-2.jpg",
+        "%63/A.JPG",
+        "%63/a-000000000000.jpg",
+        "C/a.jpg",
     ]
 
 
@@ -155,15 +162,15 @@ def test_an_older_version_is_exported_from_what_is_still_there(photos: Path, tmp
     assert len(files(tmp_path / "out")) == 6
 
 
-def test_odd_names_are_exported_as_they_are(photos: Path, tmp_path: Path) -> None:
+def test_odd_names_are_made_safe_for_every_system(photos: Path, tmp_path: Path) -> None:
     for number, name in enumerate([b"caf\xe9.jpg", b"two\nlines.jpg", b"back\\slash.jpg", b"-rf.jpg"]):
         write(photos / "cats" / os.fsdecode(name), PICTURES[6 + number])
     library.clean(photos, workers=1)
 
     library.export(photos, tmp_path / "out")
 
-    found = {os.fsencode(name) for name in files(tmp_path / "out")}
-    assert found >= {b"cats/caf\xe9.jpg", b"cats/two\nlines.jpg", b"cats/back\\slash.jpg", b"cats/-rf.jpg"}
+    found = set(files(tmp_path / "out"))
+    assert found >= {"cats/caf%E9.jpg", "cats/two%0Alines.jpg", "cats/back%5Cslash.jpg", "cats/-rf.jpg"}
 
 
 def test_a_link_is_exported_as_a_file(photos: Path, tmp_path: Path) -> None:
@@ -194,7 +201,7 @@ def test_the_danger_of_hard_links_is_said(photos: Path, tmp_path: Path, curate: 
     done = curate("export", photos, tmp_path / "out")
 
     linked = os.path.samefile(photos / "cats" / "0.jpg", tmp_path / "out" / "cats" / "0.jpg")
-    warning = "These files are the originals under a second name. To edit them, export with --copy."
+    warning = "These files are second names of files that curate relies on. To edit them, use --copy."
     assert (warning in done.out) == linked == ("(hard link)" in done.out)
 
 
@@ -265,7 +272,7 @@ def test_a_picture_that_changed_since_stops_the_export_without_a_trace(photos: P
     library.clean(photos, workers=1)
     write(photos / "dogs" / "5.jpg", PICTURES[9])
 
-    with pytest.raises(StoreError, match=r"'dogs/5\.jpg' is gone or has other bytes than in this version"):
+    with pytest.raises(StoreError, match=r"'dogs/5\.jpg' is gone or has other bytes than in v1"):
         library.export(photos, tmp_path / "out")
 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["photos", "photos.curate"]

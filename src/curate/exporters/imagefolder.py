@@ -1,179 +1,106 @@
-"""A folder per class, as torchvision, Keras, timm and Ultralytics read it, with a manifest beside the folders.
+"""A folder per class, as torchvision, Keras, timm, Ultralytics and FastAI read it.
 
-    OUT/cats/2020/IMG_1.jpg       the path below the source's class folder stays; `_unlabeled` for no label
-    OUT/manifest.csv, .parquet    every row of the version, dropped ones too, with `exported_path`
+What it writes: `OUT/class/file`, or `OUT/split/class/file` where the version has splits; the path below the source's
+class folder stays. Names that some system can't have are escaped as in web addresses (`a/b` is the folder `a%2Fb`);
+`classes.json` has the true name of each folder. Pictures without a label are in `_unlabeled`, those without a split,
+where others have one, in `_no_split`. In each of train, val and test every class has a folder, empty ones too, so that
+readers that number the folders give a class the same number in each.
 
-The export is made under a temporary name and renamed when it is whole, so that a kill leaves no half export.
+How to load it:
+
+    import json
+    from torchvision.datasets import ImageFolder
+
+    train = ImageFolder("OUT/train", allow_empty=True)  # or "OUT" where there are no splits
+    names = {one["folder"]: one["name"] for one in json.load(open("OUT/classes.json"))}
+    classes = [names.get(folder) for folder in train.classes]
+
+Limits: torchvision, Keras and timm take `_unlabeled` for a class: remove that folder before you train. They number the
+sorted folders, which differs from `classes.json` where names were escaped. timm gives no number to an empty folder.
+Hugging Face `datasets` and Datumaro want every picture directly in its class folder (setting `flat`). `datasets` takes
+a class called "test" for a split unless it is told the files (`load_dataset("imagefolder", data_files={"train":
+"OUT/**"})`). Datumaro (`imagenet`, `imagenet_with_subset_dirs`) wants no other file beside the class folders, and no
+empty one. How often training should see a picture, and its weight, are only in the manifest.
+
+Source: https://docs.pytorch.org/vision/stable/generated/torchvision.datasets.ImageFolder.html.
 """
 
 from __future__ import annotations
 
-import glob
-import os
 import posixpath
-import re
-import shutil
-from collections import Counter
-from dataclasses import dataclass
-from itertools import chain, count
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from curate import versions
-from curate.errors import SourceError, StoreError
-from curate.files import explained, sync, write_parquet
-from curate.objects import Method, find_bytes, place
-from curate.paths import to_file_name
-from curate.pipeline import in_order
-from curate.progress import Progress, silent
-from curate.project import Project
+from pydantic import Field
+
+from curate.exporters import Exporter, ExporterSettings, Written
+from curate.names import safe_names, untaken
+from curate.progress import Advance
+from curate.records import NO_SPLIT
+from curate.release import SPLITS, Release
 from curate.stages.labels import UNLABELED
 
-if TYPE_CHECKING:
-    import pandas as pd
 
-# Characters that no file name may have on Windows or Linux, and "%" itself, so that the escape is reversible.
-_UNSAFE = re.compile(r'[\x00-\x1f<>:"/\\|?*%]|[. ]$|^\.')
-_RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")  # device names of Windows
+class Settings(ExporterSettings):
+    """How the folders look."""
 
-
-@dataclass(frozen=True)
-class Exported:
-    """What was written. method: how most files got their bytes: "reflink", "hard link" or "copy"."""
-
-    out: Path
-    version: str
-    images: int
-    classes: int
-    method: str
+    flat: bool = Field(
+        False,
+        description="Put every picture directly into its class folder: cats/2020/1.jpg becomes cats/2020_1.jpg. For "
+        "readers that take the innermost folder for the class, like Hugging Face datasets and Datumaro.",
+    )
 
 
-def export(
-    folder: str | Path,
-    out: str | Path,
-    version: str | None = None,
-    *,
-    copy: bool = False,
-    store: str | Path | None = None,
-    progress: Progress = silent,
-) -> Exported:
-    """Write the kept pictures of a version to a new folder.
-
-    copy: make independent files even where links would do. Every file's bytes are hashed first.
-    Raises SourceError when `out` exists, or when a picture no longer has the bytes of the version.
-    """
-    project = Project.at(folder, store)
-    project.require_store()
-    found = versions.find_version(project.versions, version)
-    table = in_order(versions.read_table(project.versions, found))
-    table = table.assign(exported_path=exported_paths(table))
-    target = _free_target(Path(out), project)
-    _remove_killed(target)
-    draft = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        with explained(target):
-            methods = _write(project, table[table["keep"]], draft, copy, progress)
-            _write_manifest(table, draft)
-            draft.rename(target)
-            sync(target.parent)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
-    classes = table["exported_path"].dropna().str.split("/").str[0].nunique()
-    method = methods.most_common(1)[0][0] if methods else "copy"
-    return Exported(target, found.name, sum(methods.values()), classes, method)
-
-
-def exported_paths(table: pd.DataFrame) -> pd.Series[str]:
-    """Where each kept row goes, NA for dropped ones: class folder, then the path below the source's class folder.
-
-    Two rows that would meet (a relabelled picture and one of the same name there; names that differ only in
-    case) get distinct names by the beginning of their sha256.
-    """
-    import pandas as pd
-
-    paths: list[str | None] = []
+def write(release: Release, out: Path, settings: Settings, advance: Advance) -> Written:
+    """Class folders, below split folders where there are splits."""
+    folders = split_folders(release)
     taken: set[str] = set()
-    for path, label, final, keep, sha256 in zip(
-        table["path"], table["label"], table["final_label"], table["keep"], table["sha256"], strict=True
-    ):
-        if not keep:
-            paths.append(None)
-            continue
-        name = posixpath.join(safe_name(final) if isinstance(final, str) else UNLABELED, _below_class(path, label))
-        paths.append(_untaken(name, sha256, taken))
-    return pd.Series(paths, index=table.index, dtype="str")
+    places = {}
+    for picture in release.pictures:
+        name = picture.name
+        if settings.flat:
+            flat = f"{name.partition('/')[0]}/{picture.file_name.replace('/', '_')}"
+            name = untaken(flat, picture.source_sha256[:12], taken)
+        places[picture.path] = posixpath.join(folders[picture.split], name)
+        release.put(picture, out / places[picture.path])
+        advance(1)
+    return Written(places, notes=tuple(_notes(release, _add_empty(release, out, folders))))
 
 
-def _untaken(name: str, sha256: str, taken: set[str]) -> str:
-    """The name, or a variant that nobody has taken; `taken` gets it."""
-    stem, extension = posixpath.splitext(name)
-    marks = chain(["", f"-{sha256[:12]}"], (f"-{sha256[:12]}-{number}" for number in count(2)))
-    free = next(f"{stem}{mark}{extension}" for mark in marks if f"{stem}{mark}{extension}".casefold() not in taken)
-    taken.add(free.casefold())
-    return free
+def split_folders(release: Release) -> dict[str | None, str]:
+    """Split -> its folder; "" for all where the release has no splits."""
+    if not release.splits:
+        return {None: ""}
+    folders: dict[str | None, str] = dict(safe_names(release.splits).items())
+    return folders | {None: f"_{NO_SPLIT}"}
 
 
-def safe_name(label: str) -> str:
-    """The label as a folder name on any system; `urllib.parse.unquote` gives the label back."""
-    escaped = _UNSAFE.sub(lambda match: "".join(f"%{byte:02X}" for byte in match[0].encode()), label)
-    return f"%{ord(escaped[0]):02X}{escaped[1:]}" if _RESERVED.fullmatch(escaped) else escaped
+def _add_empty(release: Release, out: Path, folders: dict[str | None, str]) -> list[str]:
+    """Make the class folders that a split lacks; gives them."""
+    missing = [
+        f"{folders[split]}/{folder}"
+        for split in SPLITS
+        if split in release.splits
+        for folder in release.folders.values()
+        if not (out / folders[split] / folder).is_dir()
+    ]
+    for folder in missing:
+        (out / folder).mkdir(parents=True)
+    return missing
 
 
-def _below_class(path: str, label: object) -> str:
-    """cats/2020/1.jpg -> 2020/1.jpg when the first folder is the label; else the whole path."""
-    first, _, rest = path.partition("/")
-    return rest if rest and first in (label, UNLABELED) else path
-
-
-def _free_target(out: Path, project: Project) -> Path:
-    target = Path(os.path.abspath(out))
-    if Path(os.path.realpath(target)).is_relative_to(os.path.realpath(project.folder)):
-        raise SourceError(
-            f"{str(out)!r} lies inside the image folder, which curate never changes.", "Export elsewhere."
+def _notes(release: Release, empty: list[str]) -> list[str]:
+    notes = []
+    if empty:
+        notes.append(
+            f"{len(empty):,} class folders are empty, for example {empty[0]!r}: give torchvision allow_empty=True, so "
+            "that its class numbers are the same in every split."
         )
-    if os.path.lexists(target) and not _is_empty_folder(target):
-        raise SourceError(f"{str(out)!r} exists already.", "Give a new name, or remove it first.")
-    return target
+    unlabelled = sum(picture.label is None for picture in release.pictures)
+    if unlabelled:
+        notes.append(f"{unlabelled:,} pictures have no label: torchvision and Keras take {UNLABELED!r} for a class.")
+    return notes
 
 
-def _is_empty_folder(path: Path) -> bool:
-    return path.is_dir() and not path.is_symlink() and not any(path.iterdir())
-
-
-def _remove_killed(target: Path) -> None:
-    """Remove what earlier exports to the same place left when they were killed."""
-    for draft in target.parent.glob(f".{glob.escape(target.name)}.*.tmp"):
-        try:
-            os.kill(int(draft.suffixes[-2][1:]), 0)  # signal 0 only asks whether the process exists
-        except ProcessLookupError:
-            shutil.rmtree(draft, ignore_errors=True)
-        except (ValueError, IndexError, OverflowError, PermissionError):
-            continue  # not ours, or alive
-
-
-def _write(project: Project, kept: pd.DataFrame, draft: Path, copy: bool, progress: Progress) -> Counter[Method]:
-    methods: Counter[Method] = Counter()
-    allowed: tuple[Method, ...] = ("copy",) if copy else ("reflink", "hard link", "copy")
-    draft.mkdir(parents=True)
-    with progress("Exporting", len(kept)) as advance:
-        for path, sha256, name in zip(kept["path"], kept["sha256"], kept["exported_path"], strict=True):
-            source = find_bytes(project, path, sha256)
-            if source is None:
-                raise StoreError(
-                    f"{path!r} is gone or has other bytes than in this version.",
-                    f"See: curate verify {project.folder}",
-                )
-            target = draft / to_file_name(name)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            method = place(source, target, allowed)
-            assert method is not None  # copying always works
-            methods[method] += 1
-            advance(1)
-    return methods
-
-
-def _write_manifest(table: pd.DataFrame, draft: Path) -> None:
-    import pyarrow as pa
-
-    table.to_csv(draft / "manifest.csv", index=False)
-    write_parquet(draft / "manifest.parquet", pa.Table.from_pandas(table, preserve_index=False))
+EXPORTER = Exporter(
+    name="imagefolder", summary="a folder per class: torchvision, Keras, timm", write=write, settings=Settings
+)
