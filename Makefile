@@ -20,6 +20,13 @@ all: lint test
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check '.[bench]'
 	@touch $@
 
+# Other tools' libraries, asked whether they can read what we write; in an environment of their own, as they want other
+# versions of what we use.
+.oracles/ready: tests/oracles/requirements.txt
+	$(PYTHON) -m venv .oracles
+	.oracles/bin/python -m pip install --quiet --disable-pip-version-check --requirement tests/oracles/requirements.txt
+	@touch $@
+
 demo: .venv/user  ## curate the sample set, and compare what was found with what was planted
 	$(BIN)/curate clean sample_datasets/road_signs
 	@echo
@@ -32,7 +39,7 @@ demo: .venv/user  ## curate the sample set, and compare what was found with what
 	@echo
 	$(BIN)/curate report sample_datasets/road_signs
 
-test: .venv/developer  ## run the tests
+test: .venv/developer .oracles/ready  ## run the tests
 	$(BIN)/python -m pytest
 
 lint: .venv/developer  ## format, lint, types, and documentation that is generated from the code
@@ -58,4 +65,4 @@ bench: .venv/benchmarks  ## speed and truth against the strongest peer; needs th
 	$(BIN)/python benchmarks/neighbours.py
 
 clean:
-	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache
+	rm -rf .venv .oracles build dist .mypy_cache .ruff_cache .pytest_cache

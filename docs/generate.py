@@ -10,6 +10,7 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from textwrap import dedent
 
@@ -18,6 +19,8 @@ from pydantic import BaseModel
 
 from curate.checks import Check, all_checks
 from curate.errors import READ_ERRORS
+from curate.exporters import all_exporters
+from curate.importers import all_importers
 from curate.inspection import columns
 from curate.labelers import all_labelers
 from curate.settings import load_settings, settings_model
@@ -100,13 +103,19 @@ def settings_page() -> str:
         '```toml\n[scan]\nlabels = "labels.csv"\n\n[checks.blurry]\naction = "drop"\n```\n',
     ]
     for name, field in settings_model().model_fields.items():
-        if name not in ("checks", "labelers"):
+        if name not in ("checks", "labelers", "exporters"):
             assert isinstance(field.annotation, type)
             parts += [f"## {name}\n", _settings_table(name, field.annotation)]
     parts.append("## labelers\n")
     parts += [
         _settings_table(f"labelers.{name}", one.settings)
         for name, one in all_labelers().items()
+        if one.settings.model_fields
+    ]
+    parts.append("## exporters\n")
+    parts += [
+        _settings_table(f"exporters.{name}", one.settings)
+        for name, one in all_exporters().items()
         if one.settings.model_fields
     ]
     parts.append("## checks\n")
@@ -144,7 +153,12 @@ def columns_page() -> str:
 
 def _with_code(docstring: str) -> str:
     """A docstring as Markdown: headings bold, each in a paragraph of its own, indented blocks as code."""
-    text = re.sub(r"\n(What it does|When to use|When it is wrong|Source):", r"\n\n**\1:**", docstring)
+    text = re.sub(
+        r"\n(What it does|When to use|When it is wrong|What it writes|What it reads|How to load it|"
+        r"Limits|Source):",
+        r"\n\n**\1:**",
+        docstring,
+    )
     blocks = re.split(r"\n\n(?=    )|\n\n(?! )", text)
     told: list[str] = []
     for block in blocks:
@@ -171,12 +185,58 @@ def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     )
 
 
+def formats_page() -> str:
+    """Every format with a line on what it is, and a link to its page."""
+    rows = [
+        (
+            f"[{name}](formats/{name}.md)",
+            "yes" if name in all_importers() else "",
+            "yes" if name in all_exporters() else "",
+            (all_exporters().get(name) or all_importers()[name]).summary,
+        )
+        for name in format_names()
+    ]
+    return "\n".join(
+        [
+            "# Formats\n",
+            "What `curate import SOURCE DIR` reads and `curate export DIR OUT --format NAME` writes. Each is one file",
+            "in `src/curate/importers/` and one in `src/curate/exporters/`. Every export also holds `manifest.csv` and",
+            "`manifest.parquet` (all rows, with `exported_path`), `classes.json` (index, name and folder of each",
+            "class) and `export.json` (what this is; written last). `--croissant` adds `croissant.json`.\n",
+            _table(("format", "import", "export", "what it is"), rows),
+        ]
+    )
+
+
+def format_names() -> list[str]:
+    """Formats that are read or written."""
+    return sorted({*all_exporters(), *all_importers()})
+
+
+def format_page(name: str) -> str:
+    """What the modules of one format say."""
+    parts = [f"# {name}\n"]
+    if exporter := all_exporters().get(name):
+        parts += [f"## Export\n\n`curate export DIR OUT --format {name}`\n", _docstring(exporter.write)]
+        if exporter.settings.model_fields:
+            parts.append("\n" + _settings_table(f"exporters.{name}", exporter.settings))
+    if importer := all_importers().get(name):
+        parts += [f"\n## Import\n\n`curate import SOURCE DIR --format {name}`\n", _docstring(importer.read)]
+    return "\n".join(parts)
+
+
+def _docstring(function: Callable[..., object]) -> str:
+    return _with_code(inspect.getdoc(sys.modules[function.__module__]) or "")
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "commands.md": commands_page,
     "checks.md": checks_page,
     "labelers.md": labelers_page,
     "settings.md": settings_page,
     "columns.md": columns_page,
+    "formats.md": formats_page,
+    **{f"formats/{name}.md": partial(format_page, name) for name in format_names()},
 }
 
 
@@ -189,6 +249,7 @@ def main() -> None:
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             outdated.append(name)
             if "--check" not in sys.argv:
+                path.parent.mkdir(exist_ok=True)
                 path.write_text(text, encoding="utf-8")
     if "--check" in sys.argv and outdated:
         sys.exit(f"Out of date: {', '.join(outdated)}. Run: make docs")

@@ -13,6 +13,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from keyword import iskeyword
 from pkgutil import iter_modules
 
 import click
@@ -24,7 +25,8 @@ from curate_cli import commands
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 SECTIONS = {
-    "Curate": ("clean", "prelabel", "flag", "decide", "report", "export"),
+    "Curate": ("clean", "prelabel", "flag", "decide", "report", "normalize"),
+    "Exchange": ("import", "export", "pin", "formats"),
     "Look": ("status", "why", "table", "checks", "models"),
     "Versions": ("log", "show", "diff", "tag", "undo", "verify"),
 }
@@ -43,7 +45,8 @@ class Commands(click.Group):
         """Import the command's module; None if there is none."""
         if cmd_name not in self.list_commands(ctx):
             return None
-        command = import_module(f"curate_cli.commands.{cmd_name}").command
+        module = f"{cmd_name}_" if iskeyword(cmd_name) else cmd_name
+        command = import_module(f"curate_cli.commands.{module}").command
         assert isinstance(command, click.Command)
         return command
 

@@ -40,6 +40,7 @@ assignments: Decorator = click.option(
     help="Change any setting, e.g. checks.blurry.min_sharpness=0.2.",
 )
 workers: Decorator = click.option("--workers", type=click.IntRange(1), help="Processes. Default: one per core.")
+network: Decorator = click.option("--network", is_flag=True, help="Allow remote storage and web addresses.")
 as_json: Decorator = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 

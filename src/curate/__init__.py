@@ -4,8 +4,10 @@
 
     result = curate.clean("./images")
     table = curate.table("./images")
+    training = curate.load("./images", split="train")
 
-Every verb of the command line is a function here, with the same parameter names.
+Every verb of the command line is a function here, with the same parameter names (`import` is `import_`, as Python
+keeps that word for itself).
 """
 
 from __future__ import annotations
@@ -14,10 +16,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from curate.exporters.imagefolder import export
+    from curate.dataset import load
+    from curate.exporting import export
     from curate.history import diff, log, show, table, tag, undo
+    from curate.importing import import_
     from curate.inspection import status, verify, why
     from curate.modelling import flag, prelabel
+    from curate.normalization import normalize
+    from curate.pins import pin
     from curate.pipeline import clean
     from curate.reporting import report
 
@@ -26,7 +32,11 @@ __all__ = [
     "diff",
     "export",
     "flag",
+    "import_",
+    "load",
     "log",
+    "normalize",
+    "pin",
     "prelabel",
     "report",
     "show",
@@ -42,9 +52,13 @@ __all__ = [
 _HOMES = {
     "clean": "curate.pipeline",
     "diff": "curate.history",
-    "export": "curate.exporters.imagefolder",
+    "export": "curate.exporting",
     "flag": "curate.modelling",
+    "import_": "curate.importing",
+    "load": "curate.dataset",
     "log": "curate.history",
+    "normalize": "curate.normalization",
+    "pin": "curate.pins",
     "prelabel": "curate.modelling",
     "report": "curate.reporting",
     "show": "curate.history",

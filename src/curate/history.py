@@ -149,7 +149,14 @@ def undo(folder: str | Path, to: str | None = None, *, store: str | Path | None 
         target = versions.find_version(project.versions, to or _number_before(newest))
         rows = versions.read_table(project.versions, target)
         made = versions.commit(
-            project.versions, rows, "curate undo", target.settings, target.counts, restores=target.number
+            project.versions,
+            rows,
+            "curate undo",
+            target.settings,
+            target.counts,
+            restores=target.number,
+            transform=target.transform,
+            pixels=target.pixels,
         )
     if made is None:
         raise VersionNotFound(f"{target.name} and the newest version, {newest.name}, are the same.", "Nothing to undo.")

@@ -76,7 +76,8 @@ class Verification:
     """Whether a version's bytes are still what they were.
 
     changed, missing: paths of kept pictures whose source has other bytes or is gone; `saved` are those of them
-    whose bytes the store still has. damaged: files of the store that are not what was written, with the reason.
+    whose bytes the store still has. damaged: files of the store, normalized pictures among them, that are not what was
+    written, with the reason.
     """
 
     version: Version
@@ -123,7 +124,24 @@ def verify(
             elif state != "same" and copy.exists():
                 saved.append(path)
             advance(1)
+    damaged |= _damaged_outputs(project, kept, progress)
     return Verification(found, len(kept), changed, missing, saved, damaged)
+
+
+def _damaged_outputs(project: Project, kept: pd.DataFrame, progress: Progress) -> dict[str, str]:
+    """Normalized pictures that are gone or not what was written: file -> what is wrong with it."""
+    if "output_sha256" not in kept:
+        return {}
+    words = {"changed": "is not what was written; delete it and run `curate normalize`", "missing": "is gone"}
+    digests = kept["output_sha256"].dropna().unique()
+    damaged = {}
+    with progress("Verifying normalized pictures", len(digests)) as advance:
+        for sha256 in digests:
+            file = object_path(project, sha256)
+            if (state := _state(file, sha256)) != "same":
+                damaged[str(file.relative_to(project.store))] = words[state]
+            advance(1)
+    return damaged
 
 
 def _state(file: Path, sha256: str) -> str:

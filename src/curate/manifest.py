@@ -17,6 +17,7 @@ COLUMNS: tuple[tuple[str, Column], ...] = (
     ),
     ("scan", Column("size_bytes", "int64", "file size", 0)),
     ("labels", Column("label", "string", "what the source says it shows; NA = unlabelled; never changed")),
+    ("labels", Column("given_split", "string", "what split the source says: train, val, test or another; NA = none")),
     (
         "measure",
         Column("sha256", "string", "digest of the file's bytes; NA if it could not be read from disk"),
@@ -30,8 +31,14 @@ COLUMNS: tuple[tuple[str, Column], ...] = (
     ),
     ("decide", Column("keep", "boolean", "whether it is part of the data set")),
     ("decide", Column("final_label", "string", "the label a training run sees; NA if unlabelled or dropped")),
+    ("decide", Column("split", "string", "the split a training run sees it in; NA if dropped or in none")),
     ("decide", Column("decided_by", "string", "the reviewer, `check`, or empty if nobody had to decide")),
     ("decide", Column("reviewed", "string", "what a person said: keep, relabel, drop or accept; NA if nobody did")),
     ("decide", Column("reviewed_label", "string", "the label a person gave; NA if none")),
     ("decide", Column("reviewed_by", "string", "who said so")),
+    ("normalize", Column("output_sha256", "string", "digest of the normalized picture's bytes; NA if there is none")),
+    ("normalize", Column("output_width", "int64", "its width in px")),
+    ("normalize", Column("output_height", "int64", "its height in px")),
+    ("normalize", Column("output_size_bytes", "int64", "its file size")),
+    ("normalize", Column("output_format", "string", "its format: JPEG, PNG or WEBP")),
 )

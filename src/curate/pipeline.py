@@ -26,15 +26,20 @@ from curate.progress import Progress, silent
 from curate.project import Project
 from curate.settings import Settings, as_dict, load_settings
 from curate.stages.judge import judge
-from curate.stages.labels import add_labels
+from curate.stages.labels import IMPORTED, add_labels
 from curate.stages.measure import Effort, measure
+from curate.stages.normalize import pixels_of, recorded_transform, with_outputs
 from curate.stages.relate import relate
 from curate.stages.scan import Scan, scan_folder
 from curate.summary import count
+from curate.transform import Transform
 from curate.versions import Version, commit, head
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+UNNORMALIZED = "unnormalized"  # among a version's counts: kept pictures that its transform was not applied to yet
 
 
 @dataclass(frozen=True)
@@ -107,7 +112,8 @@ class Look:
 def look_at(project: Project, settings: Settings, scan: Scan, executor: Executor, progress: Progress) -> Look:
     """Facts of every file and relations between pictures, from the cache where it has them."""
     cache = Cache(project.cache)
-    files = add_labels(scan.table(), settings.scan.labels)
+    imported = settings.scan.labels == IMPORTED
+    files = add_labels(scan.table(), str(project.imported_labels) if imported else settings.scan.labels)
     measured, effort = measure(files, project.folder, cache, executor, progress)
     return Look(measured, relate(measured, cache, progress), effort)
 
@@ -128,9 +134,32 @@ def summaries(opinions: Mapping[str, Opinions]) -> dict[str, Any]:
 def freeze(
     project: Project, table: pd.DataFrame, command: str, settings: Settings, counts: dict[str, Any]
 ) -> Version | None:
-    """The table as the next version; None if it is that of the newest one."""
+    """The table as the next version; None if it is that of the newest one.
+
+    Pictures stay normalized as they are in the newest one; those that came since have to be normalized as well.
+    """
     keep_objects(project, table, settings.versions.keep_bytes)
-    return commit(project.versions, without_verdicts(table), command, as_dict(settings), counts)
+    newest = head(project.versions)
+    transform = recorded_transform(newest.transform) if newest else None
+    return commit_normalized(project, without_verdicts(table), command, as_dict(settings), counts, transform)
+
+
+def commit_normalized(
+    project: Project,
+    table: pd.DataFrame,
+    command: str,
+    settings: dict[str, Any],
+    counts: dict[str, Any],
+    transform: Transform | None,
+) -> Version | None:
+    """The table with its normalized pictures as the next version; None if it is that of the newest one."""
+    table = with_outputs(table, project, transform)
+    pixels = pixels_of(table, project, transform)
+    recorded = transform.as_dict() if transform else {}
+    counts = {name: value for name, value in counts.items() if name != UNNORMALIZED}
+    if transform is not None:
+        counts[UNNORMALIZED] = int((table["keep"] & table["output_sha256"].isna()).sum())
+    return commit(project.versions, table, command, settings, counts, transform=recorded, pixels=pixels)
 
 
 def without_verdicts(table: pd.DataFrame) -> pd.DataFrame:
@@ -158,6 +187,7 @@ FIRST_COLUMNS = (
     "label_quality",
     "label_error",
     "suggested_label",
+    "split",
     "format",
     "width",
     "height",

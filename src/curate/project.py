@@ -74,6 +74,14 @@ class Project:
         return self.store / "versions"
 
     @property
+    def imported_labels(self) -> Path:
+        return self.store / "imported.csv"
+
+    @property
+    def downloads(self) -> Path:
+        return self.store / "downloads"
+
+    @property
     def review_log(self) -> Path:
         return self.store / "review.db"
 

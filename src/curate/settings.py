@@ -7,13 +7,18 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from curate.checks import Check, CheckSettings, all_checks, find_check
+from curate.croissant import CardSettings
 from curate.errors import SettingsError
 from curate.labelers import Labeler, all_labelers
+from curate.transform import Transform
+
+if TYPE_CHECKING:
+    from curate.exporters import Exporter
 
 OPINION_CHECKS = ("label_error", "outlier")  # they judge what `curate flag` says
 
@@ -26,7 +31,9 @@ class ScanSettings(BaseModel):
     labels: str = Field(
         "folders",
         description='Where labels come from: "folders" (the first folder below the root is the class; `_unlabeled` '
-        'means none), "none", or a CSV, JSONL or Parquet file with the columns path and label.',
+        'means none; where all first folders are splits, like train and test, the second is), "none", "imported" '
+        "(what `curate import` has read) or a CSV, JSONL or Parquet file with the columns path, label and, if you "
+        "like, split.",
     )
 
 
@@ -69,8 +76,8 @@ class PrelabelSettings(BaseModel):
     )
 
 
-def _section(name: str, parts: Mapping[str, Check] | Mapping[str, Labeler]) -> type[BaseModel]:
-    """A section with one subsection per check or labeler, of its own settings class."""
+def _section(name: str, parts: Mapping[str, Check] | Mapping[str, Labeler] | Mapping[str, Exporter]) -> type[BaseModel]:
+    """A section with one subsection per check, labeler or export format, of its own settings class."""
     fields: dict[str, Any] = {
         part: (one.settings, Field(default_factory=one.settings, description=one.summary))
         for part, one in parts.items()
@@ -81,6 +88,9 @@ def _section(name: str, parts: Mapping[str, Check] | Mapping[str, Labeler]) -> t
 @cache
 def settings_model() -> type[BaseModel]:
     """The class of all settings, checks included."""
+    from curate.exporters import all_exporters  # formats see releases, and those the settings of their versions
+
+    exporters = _section("Exporters", all_exporters())
     labelers, checks = _section("Labelers", all_labelers()), _section("Checks", all_checks())
     return create_model(
         "Settings",
@@ -89,6 +99,9 @@ def settings_model() -> type[BaseModel]:
         versions=(VersionSettings, VersionSettings()),
         models=(ModelSettings, ModelSettings()),
         prelabel=(PrelabelSettings, PrelabelSettings()),
+        normalize=(Transform, Transform()),
+        card=(CardSettings, CardSettings()),
+        exporters=(exporters, exporters()),
         labelers=(labelers, labelers()),
         checks=(checks, checks()),
     )
@@ -101,6 +114,9 @@ class Settings(BaseModel):
     versions: VersionSettings
     models: ModelSettings
     prelabel: PrelabelSettings
+    normalize: Transform
+    card: CardSettings
+    exporters: Any  # one field per export format, of its own settings class
     labelers: Any  # one field per labeler, of its own settings class
     checks: Any  # one field per check, of its own settings class
 
@@ -132,7 +148,7 @@ def settings_of_version(
     checks = {name: chosen for name, chosen in recorded["checks"].items() if name in all_checks()}
     checks |= {name: values.get("checks", {}).get(name, {}) for name in OPINION_CHECKS}
     of_models: dict[str, Any] = {name: values[name] for name in ("models", "prelabel", "labelers") if name in values}
-    kept = {name: recorded[name] for name in ("scan", "versions")}
+    kept = {name: recorded[name] for name in ("scan", "versions", "normalize") if name in recorded}
     return _validated({**kept, **of_models, "checks": checks}, changes, file)
 
 

@@ -47,6 +47,8 @@ class Version:
 
     id: digest of the data set, 64 hexadecimal digits. restores: the number `undo` went back to, or None.
     counts: see `curate.summary.count`. files: name -> sha256 of each Parquet file written with it.
+    transform: how `curate normalize` made the pictures, see `curate.transform`; {} = they are the source's.
+    pixels: mean and std per channel of the training pictures, see `curate.normalizing`; {} without a transform.
     """
 
     number: int
@@ -62,6 +64,7 @@ class Version:
     files: dict[str, str]
     restores: int | None = None
     transform: dict[str, Any] = field(default_factory=dict)
+    pixels: dict[str, Any] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -177,8 +180,11 @@ def commit(
     settings: dict[str, Any],
     counts: dict[str, Any],
     restores: int | None = None,
+    *,
+    transform: dict[str, Any] | None = None,
+    pixels: dict[str, Any] | None = None,
 ) -> Version | None:
-    """Freeze a table as the next version; None if no row differs from the newest one.
+    """Freeze a table as the next version; None if no row and no transform differs from the newest one.
 
     The caller holds the store's write lock.
     """
@@ -188,7 +194,7 @@ def commit(
     number = newest.number + 1 if newest else 1
     rows = table[_decision_columns(table)].sort_values("path", ignore_index=True)
     stem, decisions = _snapshot_or_delta(folder, newest, number, rows)
-    if len(decisions) == 0 and newest is not None:
+    if len(decisions) == 0 and newest is not None and newest.transform == (transform or {}):
         return None
     files = {f"{number:04d}.{stem}.parquet": decisions}
     facts = _new_facts(folder, newest, table)
@@ -196,7 +202,7 @@ def commit(
         files[f"{number:04d}.facts.parquet"] = facts
     version = Version(
         number=number,
-        id=version_id(table, {}),
+        id=version_id(table, transform or {}),
         created_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
         author=author(),
         command=command,
@@ -207,6 +213,8 @@ def commit(
         facts=f"{number:04d}.facts.parquet" if len(facts) else None,
         files={name: _write_table(folder / name, frame) for name, frame in files.items()},
         restores=restores,
+        transform=transform or {},
+        pixels=pixels or {},
     )
     _publish(folder / f"{number:04d}.json", asdict(version))
     return version

@@ -122,7 +122,7 @@ def _print_json(result: Cleaned) -> None:
 
 
 def _print(result: Cleaned, dry_run: bool) -> None:
-    from curate_cli.output import home, name_some
+    from curate_cli.output import counted, home, name_some
 
     counts = result.counts
     share = f" ({counts['dropped'] / counts['images']:.1%})" if counts["images"] else ""
@@ -132,6 +132,8 @@ def _print(result: Cleaned, dry_run: bool) -> None:
     )
     _print_checks(result)
     _print_labels(counts["labels"])
+    if "splits" in counts:
+        click.echo("Splits: " + counted({name or "(none)": number for name, number in counts["splits"].items()}))
     for line in _remarks(result):
         click.echo("\n" + line)
     for error, paths in result.effort.failures.items():
@@ -198,10 +200,14 @@ def _print_what_next(result: Cleaned, dry_run: bool) -> None:
     opened = f"{result.effort.opened:,} images opened"
     state = f"{result.version.name} ({result.version.id[:12]})"
     click.echo(f"\nFrozen as {state}; {opened}." if result.is_new else f"\nNothing changed since {state}; {opened}.")
+    waiting = result.version.counts.get("unnormalized", 0)
+    if waiting:
+        click.echo(f"{waiting:,} kept pictures are not normalized yet, as the others of this version are.")
     click.echo("Next")
     for purpose, line in (
         ("see what was found", command_line("report", result.project)),
         ("one image's story", command_line("why", result.project, "PATH")),
+        *([("normalize the rest", command_line("normalize", result.project))] if waiting else []),
         ("hand it to training", command_line("export", result.project, "OUT")),
     ):
         click.echo(f"  {purpose:20}{line}")

@@ -37,6 +37,8 @@ def command(folder: Path, a: str, b: str | None, store: Path | None, as_json: bo
         f"{found.before.name} -> {found.after.name}: "
         + (", ".join(f"{number:,} {name}" for name, number in counts.items()) or "the same")
     )
+    if found.before.transform != found.after.transform:
+        click.echo("The pictures are normalized in another way; see `curate show`.")
     print_table(
         [
             (row["change"], end_of(row["path"]), f"{row['before']} -> {row['after']}  {row['why']}")

@@ -42,5 +42,12 @@ def command(folder: Path, version: str | None, store: Path | None, as_json: bool
         ("dropped by", counted(found.counts["dropped_by"])),
         ("flagged by", counted(found.counts["flagged_by"])),
         ("labels", counted(found.counts["labels"])),
+        ("splits", counted(found.counts.get("splits", {}))),
+        ("normalized", ", ".join(str(found.transform[name]) for name in ("fit", "size", "format") if found.transform)),
+        *((name, _channels(found.pixels[name])) for name in ("mean", "std") if found.pixels),
     ]
     print_table([row for row in rows if row[1]], indent=0)
+
+
+def _channels(values: list[float]) -> str:
+    return " ".join(f"{value:.4f}" for value in values) + " (red, green, blue)"

@@ -41,4 +41,10 @@ def command(folder: Path, store: Path | None, as_json: bool) -> None:
             click.echo(f"  {len(paths):,} {title}: {name_some(paths)}")
     if found.decisions:
         click.echo(f"  {found.decisions:,} decisions since")
-    click.echo("Up to date." if found.up_to_date else f"Next: {command_line('clean', found.project)}")
+    waiting = found.version.counts.get("unnormalized", 0)
+    if waiting:
+        click.echo(f"  {waiting:,} kept pictures are not normalized yet")
+    if found.up_to_date and not waiting:
+        click.echo("Up to date.")
+    else:
+        click.echo(f"Next: {command_line('normalize' if found.up_to_date else 'clean', found.project)}")
