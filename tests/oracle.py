@@ -12,7 +12,7 @@ import pytest
 
 TESTS = Path(__file__).parent
 PYTHON = Path(os.environ.get("CURATE_ORACLES", TESTS.parent / ".oracles" / "bin" / "python"))
-OFFLINE = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1"}
+OFFLINE = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "FIFTYONE_DO_NOT_TRACK": "1"}
 
 
 def ask(script: str, *arguments: str | Path, home: Path | None = None) -> Any:

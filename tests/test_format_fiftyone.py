@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -16,21 +15,13 @@ from conftest import PICTURES, write
 from curate.errors import SourceError
 from curate.importers import Item
 from curate.importers.fiftyone import recognises
-from oracle import TESTS
+from oracle import ask
 from releases import bytes_of, distinct, export, hard_release, read, release_of, told, told_by
-
-# A Python with the package fiftyone: a gigabyte, so that it is no part of the oracles; its importers need no MongoDB.
-FIFTYONE = os.environ.get("CURATE_FIFTYONE")
-needs_fiftyone = pytest.mark.skipif(FIFTYONE is None, reason="CURATE_FIFTYONE names no Python that has fiftyone")
 
 
 def ask_fiftyone(home: Path, *arguments: str | Path) -> Any:
-    """What FiftyOne itself makes of it."""
-    environment = {**os.environ, "HOME": str(home), "FIFTYONE_DO_NOT_TRACK": "1"}
-    command = [str(FIFTYONE), TESTS / "oracles" / "read_fiftyone.py", *arguments]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return json.loads(done.stdout)
+    """What FiftyOne itself makes of it; its importers and exporters need no MongoDB."""
+    return ask("read_fiftyone.py", *arguments, home=home)
 
 
 def dataset(folder: Path, labels: object, classes: object = None, names: tuple[str, ...] = ("a.jpg",)) -> Path:
@@ -125,7 +116,6 @@ def test_the_same_release_gives_the_same_bytes(tmp_path: Path) -> None:
     assert bytes_of(tmp_path / "one") == bytes_of(tmp_path / "two")
 
 
-@needs_fiftyone
 def test_fiftyone_reads_every_picture_with_its_label(tmp_path: Path) -> None:
     release = hard_release(tmp_path)
     library.export(tmp_path / "photos", tmp_path / "out", format="fiftyone")
@@ -149,7 +139,6 @@ def test_an_export_comes_back_as_it_left(splits: bool, tmp_path: Path) -> None:
     assert told(read(tmp_path / "out", "fiftyone")) == told_by(release)
 
 
-@needs_fiftyone
 def test_what_fiftyone_writes_comes_back(tmp_path: Path) -> None:
     for number in range(3):
         write(tmp_path / "pictures" / f"{number}.jpg", PICTURES[number])
