@@ -84,6 +84,6 @@ def _json(value: object) -> str:
 
 EXPORTER = Exporter(
     name="fiftyone",
-    summary="FiftyOne: image classification datasets (data/ and labels.json), one per split.",
+    summary="pictures and labels.json, one set per split",
     write=write,
 )

@@ -191,7 +191,7 @@ def _notes(release: Release) -> tuple[str, ...]:
 
 EXPORTER = Exporter(
     name="labelstudio",
-    summary="Label Studio: tasks with the present labels as predictions, to be reviewed and read back.",
+    summary="tasks to review in Label Studio, and to read back",
     write=write,
     settings=Settings,
 )

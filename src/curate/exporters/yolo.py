@@ -97,4 +97,4 @@ def _number_classes(release: Release, out: Path, places: Iterable[str]) -> tuple
     return tuple(notes)
 
 
-EXPORTER = Exporter(name="yolo", summary="A folder per split and class, for Ultralytics classification", write=write)
+EXPORTER = Exporter(name="yolo", summary="a folder per split and class, for Ultralytics", write=write)

@@ -179,6 +179,4 @@ def _item(image: CocoImage, labels: set[str], folders: list[Path], root: Path, s
     return find_item(image.file_name, folders, root, split, lambda _: labels)
 
 
-IMPORTER = Importer(
-    name="coco", summary="COCO JSON: image labels, or boxes of one category", recognises=recognises, read=read
-)
+IMPORTER = Importer(name="coco", summary="image labels, or boxes of one category", recognises=recognises, read=read)

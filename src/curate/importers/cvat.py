@@ -127,5 +127,5 @@ class _Reading:
 
 
 IMPORTER = Importer(
-    name="cvat", summary="CVAT for images 1.1: XML with tags, or shapes of one label", recognises=recognises, read=read
+    name="cvat", summary="XML 1.1 for images: tags, or shapes of one label", recognises=recognises, read=read
 )

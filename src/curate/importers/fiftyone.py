@@ -264,7 +264,7 @@ def _load(file: Path) -> dict[str, Any]:
 
 IMPORTER = Importer(
     name="fiftyone",
-    summary="FiftyOne: exported image classification datasets and FiftyOneDatasets.",
+    summary="classification sets and FiftyOneDatasets",
     recognises=recognises,
     read=read,
     precedence=20,

@@ -396,7 +396,7 @@ def _class_names(folder: Path) -> dict[str, str]:
 
 IMPORTER = Importer(
     name="labelstudio",
-    summary="Label Studio: what people said, from its JSON, JSON_MIN or CSV export.",
+    summary="what people said: JSON, JSON_MIN or CSV export",
     recognises=recognises,
     read=read,
     precedence=20,

@@ -264,5 +264,5 @@ def _without_picture(place: Path, root: Path, split: str, stems: set[Path]) -> I
 
 
 IMPORTER = Importer(
-    name="yolo", summary="YOLO: folders of splits and classes, or boxes of one class", recognises=recognises, read=read
+    name="yolo", summary="folders of splits and classes, or boxes of a class", recognises=recognises, read=read
 )
