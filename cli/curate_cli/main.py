@@ -87,7 +87,7 @@ def cli() -> None:
 
     Start with `curate clean DIR`. Your folder is never changed; everything curate
     knows is kept beside it, in DIR.curate. Nothing uses the network but
-    `curate models pull`.
+    `curate models pull`, and what you give --network.
     """
 
 
