@@ -50,8 +50,7 @@ def recommit(folder: Path, **columns: Any) -> None:
         "test",
         newest.settings,
         newest.counts,
-        transform=newest.transform,
-        pixels=newest.pixels,
+        recipe=newest.recipe,
     )
 
 

@@ -155,8 +155,7 @@ def undo(folder: str | Path, to: str | None = None, *, store: str | Path | None 
             target.settings,
             target.counts,
             restores=target.number,
-            transform=target.transform,
-            pixels=target.pixels,
+            recipe=target.recipe,
         )
     if made is None:
         raise VersionNotFound(f"{target.name} and the newest version, {newest.name}, are the same.", "Nothing to undo.")

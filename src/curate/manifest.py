@@ -31,6 +31,7 @@ COLUMNS: tuple[tuple[str, Column], ...] = (
     ),
     ("decide", Column("keep", "boolean", "whether it is part of the data set")),
     ("decide", Column("final_label", "string", "the label a training run sees; NA if unlabelled or dropped")),
+    ("split", Column("assigned_split", "string", "the split that `curate split` chose; NA = none yet")),
     ("decide", Column("split", "string", "the split a training run sees it in; NA if dropped or in none")),
     ("decide", Column("decided_by", "string", "the reviewer, `check`, or empty if nobody had to decide")),
     ("decide", Column("reviewed", "string", "what a person said: keep, relabel, drop or accept; NA if nobody did")),

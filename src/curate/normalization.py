@@ -7,7 +7,7 @@ only read. Later commands keep the transform: pictures that come later are named
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from curate import versions
 from curate.errors import SettingsError, SourceError
 from curate.executors import executor_for
 from curate.normalizing import Outputs, normalize_pictures, outputs_of
-from curate.pipeline import commit_normalized, in_order
+from curate.pipeline import freeze_as, in_order
 from curate.progress import Progress, silent
 from curate.project import Project
 from curate.settings import load_settings
@@ -74,7 +74,8 @@ def normalize(
             return _would(project, newest, kept, transform)
         outputs = _made(kept, project, transform, workers, progress)
         settings = {**newest.settings, "normalize": transform.model_dump(mode="json") if transform else {}}
-        made = commit_normalized(project, table, "curate normalize", settings, newest.counts, transform)
+        recipe = replace(newest.recipe, transform=transform.as_dict() if transform else {})
+        made = freeze_as(project, table, "curate normalize", settings, newest.counts, recipe)
     have = int(kept["sha256"].isin(outputs.table.index).sum()) if outputs else 0
     return Normalized(
         project=project,

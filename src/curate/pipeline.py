@@ -11,7 +11,7 @@ version; `prelabel` and `flag` (`curate.modelling`) form new opinions in between
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,15 +31,16 @@ from curate.stages.measure import Effort, measure
 from curate.stages.normalize import pixels_of, recorded_transform, with_outputs
 from curate.stages.relate import relate
 from curate.stages.scan import Scan, scan_folder
-from curate.summary import count
-from curate.transform import Transform
-from curate.versions import Version, commit, head
+from curate.stages.split import with_splits
+from curate.summary import count, count_splits
+from curate.versions import NOTHING_MADE, Recipe, Version, commit, head
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-UNNORMALIZED = "unnormalized"  # among a version's counts: kept pictures that its transform was not applied to yet
+# Among a version's counts: kept pictures that its transform was not applied to yet; that were not dealt to a split yet.
+UNNORMALIZED, UNSPLIT = "unnormalized", "unsplit"
 
 
 @dataclass(frozen=True)
@@ -136,30 +137,34 @@ def freeze(
 ) -> Version | None:
     """The table as the next version; None if it is that of the newest one.
 
-    Pictures stay normalized as they are in the newest one; those that came since have to be normalized as well.
+    Pictures stay normalized and split as they are in the newest one; those that came since have to be so as well.
     """
     keep_objects(project, table, settings.versions.keep_bytes)
     newest = head(project.versions)
-    transform = recorded_transform(newest.transform) if newest else None
-    return commit_normalized(project, without_verdicts(table), command, as_dict(settings), counts, transform)
+    recipe = newest.recipe if newest else NOTHING_MADE
+    return freeze_as(project, without_verdicts(table), command, as_dict(settings), counts, recipe)
 
 
-def commit_normalized(
+def freeze_as(
     project: Project,
     table: pd.DataFrame,
     command: str,
     settings: dict[str, Any],
     counts: dict[str, Any],
-    transform: Transform | None,
+    recipe: Recipe,
 ) -> Version | None:
-    """The table with its normalized pictures as the next version; None if it is that of the newest one."""
-    table = with_outputs(table, project, transform)
-    pixels = pixels_of(table, project, transform)
-    recorded = transform.as_dict() if transform else {}
-    counts = {name: value for name, value in counts.items() if name != UNNORMALIZED}
+    """As `freeze`, with the splits and normalized pictures of this recipe; its `pixels` are computed anew."""
+    transform = recorded_transform(recipe.transform)
+    table = with_outputs(with_splits(table, project, recipe.splits), project, transform)
+    recipe = replace(recipe, pixels=pixels_of(table, project, transform))
+    counts = {name: value for name, value in counts.items() if name not in (UNNORMALIZED, UNSPLIT, "splits")}
+    if "split" in table:
+        counts["splits"] = count_splits(table)
     if transform is not None:
         counts[UNNORMALIZED] = int((table["keep"] & table["output_sha256"].isna()).sum())
-    return commit(project.versions, table, command, settings, counts, transform=recorded, pixels=pixels)
+    if recipe.splits:
+        counts[UNSPLIT] = int((table["keep"] & table["split"].isna()).sum())
+    return commit(project.versions, table, command, settings, counts, recipe=recipe)
 
 
 def without_verdicts(table: pd.DataFrame) -> pd.DataFrame:

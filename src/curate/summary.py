@@ -38,9 +38,14 @@ def count(table: pd.DataFrame) -> dict[str, Any]:
         "read_errors": _count_values(images["read_error"].dropna()),
         "duplicate_groups": int(images["duplicate_group"].nunique()) if "duplicate_group" in images else 0,
         "labels": _count_values(kept["final_label"].fillna("")),
-        **({"splits": _count_values(kept["split"].fillna(""))} if "split" in kept else {}),
+        **({"splits": count_splits(table)} if "split" in table else {}),
         "other_files": _count_values(table.loc[other, "path"].map(lambda path: posixpath.splitext(path)[1].lower())),
     }
+
+
+def count_splits(table: pd.DataFrame) -> dict[str, int]:
+    """split -> kept rows ("" = in none)."""
+    return _count_values(table.loc[table["keep"], "split"].fillna(""))
 
 
 def _count_names(joined: pd.Series[str]) -> dict[str, int]:

@@ -42,13 +42,29 @@ _TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 @dataclass(frozen=True)
+class Recipe:
+    """How the pictures and splits of a version were made, beyond checks and decisions; later versions carry it on.
+
+    transform: how `curate normalize` made the pictures, see `curate.transform`; {} = they are the source's.
+    pixels: mean and std per channel of the training pictures, see `curate.normalizing`; {} without a transform.
+    splits: how `curate split` dealt the pictures out; {} = as the source says, if it does.
+    """
+
+    transform: dict[str, Any] = field(default_factory=dict)
+    pixels: dict[str, Any] = field(default_factory=dict)
+    splits: dict[str, Any] = field(default_factory=dict)
+
+
+NOTHING_MADE = Recipe()
+
+
+@dataclass(frozen=True)
 class Version:
     """What the JSON file of a version says.
 
     id: digest of the data set, 64 hexadecimal digits. restores: the number `undo` went back to, or None.
     counts: see `curate.summary.count`. files: name -> sha256 of each Parquet file written with it.
-    transform: how `curate normalize` made the pictures, see `curate.transform`; {} = they are the source's.
-    pixels: mean and std per channel of the training pictures, see `curate.normalizing`; {} without a transform.
+    transform, pixels, splits: see `Recipe`.
     """
 
     number: int
@@ -65,6 +81,12 @@ class Version:
     restores: int | None = None
     transform: dict[str, Any] = field(default_factory=dict)
     pixels: dict[str, Any] = field(default_factory=dict)
+    splits: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def recipe(self) -> Recipe:
+        """How its pictures and splits were made."""
+        return Recipe(self.transform, self.pixels, self.splits)
 
     @property
     def name(self) -> str:
@@ -180,11 +202,9 @@ def commit(
     settings: dict[str, Any],
     counts: dict[str, Any],
     restores: int | None = None,
-    *,
-    transform: dict[str, Any] | None = None,
-    pixels: dict[str, Any] | None = None,
+    recipe: Recipe = NOTHING_MADE,
 ) -> Version | None:
-    """Freeze a table as the next version; None if no row and no transform differs from the newest one.
+    """Freeze a table as the next version; None if neither a row nor the recipe differs from the newest one.
 
     The caller holds the store's write lock.
     """
@@ -194,7 +214,7 @@ def commit(
     number = newest.number + 1 if newest else 1
     rows = table[_decision_columns(table)].sort_values("path", ignore_index=True)
     stem, decisions = _snapshot_or_delta(folder, newest, number, rows)
-    if len(decisions) == 0 and newest is not None and newest.transform == (transform or {}):
+    if len(decisions) == 0 and newest is not None and newest.recipe == recipe:
         return None
     files = {f"{number:04d}.{stem}.parquet": decisions}
     facts = _new_facts(folder, newest, table)
@@ -202,7 +222,7 @@ def commit(
         files[f"{number:04d}.facts.parquet"] = facts
     version = Version(
         number=number,
-        id=version_id(table, transform or {}),
+        id=version_id(table, recipe.transform),
         created_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
         author=author(),
         command=command,
@@ -213,8 +233,7 @@ def commit(
         facts=f"{number:04d}.facts.parquet" if len(facts) else None,
         files={name: _write_table(folder / name, frame) for name, frame in files.items()},
         restores=restores,
-        transform=transform or {},
-        pixels=pixels or {},
+        **asdict(recipe),
     )
     _publish(folder / f"{number:04d}.json", asdict(version))
     return version
