@@ -210,3 +210,48 @@ def test_a_folder_as_label_file_is_refused(photos: Path, curate: Curate) -> None
 
     assert done.code == 2
     assert "There is no label file" in done.err
+
+
+# ---- Splits
+
+
+def given_splits(folder: Path, source: Path | str = "folders") -> dict[str, object]:
+    rows = library.clean(folder, changes={"scan.labels": str(source)}, workers=1).table
+    return {
+        path: None if split != split else split for path, split in zip(rows["path"], rows["given_split"], strict=True)
+    }
+
+
+def test_split_folders_are_the_splits_whatever_their_names(tmp_path: Path) -> None:
+    for number, split in enumerate(("training", "Validation", "dev", "testing")):
+        write(tmp_path / "photos" / split / "cats" / f"{number}.jpg", PICTURES[number])
+
+    assert given_splits(tmp_path / "photos") == {
+        "training/cats/0.jpg": "train",
+        "Validation/cats/1.jpg": "val",
+        "dev/cats/2.jpg": "val",
+        "testing/cats/3.jpg": "test",
+    }
+
+
+def test_a_label_file_may_name_splits_its_own_too(photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "l.csv").write_text("path,label,split\ncats/0.jpg,cat,valid\ncats/1.jpg,cat,fold 3\ncats/2.jpg,cat,\n")
+
+    found = given_splits(photos, tmp_path / "l.csv")
+
+    assert [found[f"cats/{number}.jpg"] for number in range(3)] == ["val", "fold 3", None]
+    assert found["dogs/3.jpg"] is None
+
+
+def test_class_folders_are_no_splits(photos: Path) -> None:
+    assert "given_split" not in library.clean(photos, workers=1).table
+
+
+def test_a_dropped_picture_is_in_no_split(tmp_path: Path) -> None:
+    write(tmp_path / "photos" / "train" / "cats" / "0.jpg", PICTURES[0])
+    write(tmp_path / "photos" / "test" / "cats" / "1.jpg", b"broken")
+
+    rows = library.clean(tmp_path / "photos", workers=1).table.set_index("path")
+
+    assert rows.loc["test/cats/1.jpg", "given_split"] == "test"
+    assert rows["split"].isna().to_dict() == {"test/cats/1.jpg": True, "train/cats/0.jpg": False}

@@ -25,7 +25,7 @@ from curate_cli import commands
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 SECTIONS = {
-    "Curate": ("clean", "prelabel", "flag", "decide", "report", "normalize"),
+    "Curate": ("clean", "prelabel", "flag", "decide", "report", "normalize", "split"),
     "Exchange": ("import", "export", "pin", "formats"),
     "Look": ("status", "why", "table", "checks", "models"),
     "Versions": ("log", "show", "diff", "tag", "undo", "verify"),

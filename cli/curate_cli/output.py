@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from curate.project import Project
 
 WIDTH = 80
+# What a version may still lack: the name among its counts, in words, and the command that makes up for it.
+WAITING = (("unsplit", "have no split", "split"), ("unnormalized", "are not normalized", "normalize"))
 
 
 @contextmanager

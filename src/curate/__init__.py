@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from curate.inspection import status, verify, why
     from curate.modelling import flag, prelabel
     from curate.normalization import normalize
+    from curate.partition import split
     from curate.pins import pin
     from curate.pipeline import clean
     from curate.reporting import report
@@ -40,6 +41,7 @@ __all__ = [
     "prelabel",
     "report",
     "show",
+    "split",
     "status",
     "table",
     "tag",
@@ -62,6 +64,7 @@ _HOMES = {
     "prelabel": "curate.modelling",
     "report": "curate.reporting",
     "show": "curate.history",
+    "split": "curate.partition",
     "status": "curate.inspection",
     "table": "curate.history",
     "tag": "curate.history",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
+from curate.belonging import Belonging
 from curate.checks import Check, CheckSettings, all_checks, find_check
 from curate.croissant import CardSettings
 from curate.errors import SettingsError
@@ -76,6 +77,15 @@ class PrelabelSettings(BaseModel):
     )
 
 
+class SplitSettings(Belonging):
+    """How pictures are dealt out to splits."""
+
+    train: float = Field(0.8, ge=0, le=1, description="Share of the training pictures.")
+    val: float = Field(0.1, ge=0, le=1, description="Share of the validation pictures, to choose models by.")
+    test: float = Field(0.1, ge=0, le=1, description="Share of the test pictures, to judge the chosen model by, once.")
+    seed: str = Field("curate", description="Any text; another one deals otherwise, where pictures have no split yet.")
+
+
 def _section(name: str, parts: Mapping[str, Check] | Mapping[str, Labeler] | Mapping[str, Exporter]) -> type[BaseModel]:
     """A section with one subsection per check, labeler or export format, of its own settings class."""
     fields: dict[str, Any] = {
@@ -100,6 +110,7 @@ def settings_model() -> type[BaseModel]:
         models=(ModelSettings, ModelSettings()),
         prelabel=(PrelabelSettings, PrelabelSettings()),
         normalize=(Transform, Transform()),
+        split=(SplitSettings, SplitSettings()),
         card=(CardSettings, CardSettings()),
         exporters=(exporters, exporters()),
         labelers=(labelers, labelers()),
@@ -115,6 +126,7 @@ class Settings(BaseModel):
     models: ModelSettings
     prelabel: PrelabelSettings
     normalize: Transform
+    split: SplitSettings
     card: CardSettings
     exporters: Any  # one field per export format, of its own settings class
     labelers: Any  # one field per labeler, of its own settings class
@@ -148,7 +160,7 @@ def settings_of_version(
     checks = {name: chosen for name, chosen in recorded["checks"].items() if name in all_checks()}
     checks |= {name: values.get("checks", {}).get(name, {}) for name in OPINION_CHECKS}
     of_models: dict[str, Any] = {name: values[name] for name in ("models", "prelabel", "labelers") if name in values}
-    kept = {name: recorded[name] for name in ("scan", "versions", "normalize") if name in recorded}
+    kept = {name: recorded[name] for name in ("scan", "versions", "normalize", "split") if name in recorded}
     return _validated({**kept, **of_models, "checks": checks}, changes, file)
 
 

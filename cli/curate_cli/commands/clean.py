@@ -192,7 +192,7 @@ def _remarks(result: Cleaned) -> list[str]:
 
 
 def _print_what_next(result: Cleaned, dry_run: bool) -> None:
-    from curate_cli.output import command_line
+    from curate_cli.output import WAITING, command_line
 
     if dry_run or result.version is None:
         click.echo(f"\nDry run: no version was made; {result.effort.opened:,} images opened.")
@@ -200,14 +200,15 @@ def _print_what_next(result: Cleaned, dry_run: bool) -> None:
     opened = f"{result.effort.opened:,} images opened"
     state = f"{result.version.name} ({result.version.id[:12]})"
     click.echo(f"\nFrozen as {state}; {opened}." if result.is_new else f"\nNothing changed since {state}; {opened}.")
-    waiting = result.version.counts.get("unnormalized", 0)
-    if waiting:
-        click.echo(f"{waiting:,} kept pictures are not normalized yet, as the others of this version are.")
+    waiting = [(result.version.counts.get(name, 0), what, verb) for name, what, verb in WAITING]
+    for number, what, _ in waiting:
+        if number:
+            click.echo(f"{number:,} kept pictures {what} yet.")
     click.echo("Next")
     for purpose, line in (
         ("see what was found", command_line("report", result.project)),
         ("one image's story", command_line("why", result.project, "PATH")),
-        *([("normalize the rest", command_line("normalize", result.project))] if waiting else []),
+        *[(f"{verb} the rest", command_line(verb, result.project)) for number, _, verb in waiting if number],
         ("hand it to training", command_line("export", result.project, "OUT")),
     ):
         click.echo(f"  {purpose:20}{line}")

@@ -21,7 +21,7 @@ def command(folder: Path, store: Path | None, as_json: bool) -> None:
       curate status ./images
     """
     from curate.inspection import status
-    from curate_cli.output import command_line, home, name_some, print_json
+    from curate_cli.output import WAITING, command_line, home, name_some, print_json
 
     found = status(folder, store=store)
     if as_json:
@@ -41,10 +41,9 @@ def command(folder: Path, store: Path | None, as_json: bool) -> None:
             click.echo(f"  {len(paths):,} {title}: {name_some(paths)}")
     if found.decisions:
         click.echo(f"  {found.decisions:,} decisions since")
-    waiting = found.version.counts.get("unnormalized", 0)
-    if waiting:
-        click.echo(f"  {waiting:,} kept pictures are not normalized yet")
-    if found.up_to_date and not waiting:
-        click.echo("Up to date.")
-    else:
-        click.echo(f"Next: {command_line('normalize' if found.up_to_date else 'clean', found.project)}")
+    verbs = [] if found.up_to_date else ["clean"]
+    for name, what, verb in WAITING:
+        if number := found.version.counts.get(name, 0):
+            click.echo(f"  {number:,} kept pictures {what} yet")
+            verbs.append(verb)
+    click.echo(f"Next: {command_line(verbs[0], found.project)}" if verbs else "Up to date.")
