@@ -15,8 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curate import versions
-from curate.belonging import Groups, belonging_groups
+from curate.belonging import Groups, belonging_groups, near_pairs
+from curate.cache import Cache
 from curate.captures import captures_of
+from curate.checks import find_check
 from curate.embeddings import embed
 from curate.errors import SourceError
 from curate.executors import executor_for
@@ -81,7 +83,8 @@ def split(
         kept, chosen = _kept(table, project, settings.split, Path(groups) if groups else None)
         executor = executor_for(workers)
         captures = captures_of(kept, project.folder, project.cache, executor, progress) if chosen.burst_s else None
-        scene = _Scene(project, newest, kept, belonging_groups(kept, captures, chosen))
+        near = _near_copies(kept, project, settings)
+        scene = _Scene(project, newest, kept, belonging_groups(kept, captures, chosen, near))
         if audit_only:
             return _audited(scene, settings, workers, progress)
         return _dealt(scene, table, chosen, from_scratch, dry_run)
@@ -126,6 +129,17 @@ def _kept(
         raise SourceError(f"{str(groups)!r} has no column beside {path!r}.", "Add one like patient, site or session.")
     named = rows.rename(columns={path: "path"})[["path", *columns]].drop_duplicates("path")
     return kept.merge(named, on="path", how="left"), chosen.model_copy(update={"by": (*chosen.by, *columns)})
+
+
+def _near_copies(kept: pd.DataFrame, project: Project, settings: Settings) -> list[tuple[int, int]]:
+    """Pairs of rows that look alike, as the last `clean` found them; none where its cache was deleted."""
+    check, cache = find_check("near_duplicate"), Cache(project.cache)
+    relations = cache.relations(check.task)
+    if relations is None:
+        return []
+    thumbnails = cache.known_facts()["thumbnail"]
+    seen = kept.assign(thumbnail=kept["sha256"].map(thumbnails))
+    return near_pairs(seen, relations, settings.of(check.name).model_dump()["min_similarity"])
 
 
 def _dealt(scene: _Scene, table: pd.DataFrame, chosen: SplitSettings, from_scratch: bool, dry_run: bool) -> Partition:
