@@ -63,11 +63,12 @@ def on_backdrop(grey: int) -> Image.Image:
     return picture
 
 
-def histogram(**pixels_by_value: int) -> NDArray[np.int64]:
-    counts = np.zeros(256, np.int64)
+def cumulated(**pixels_by_value: int) -> NDArray[np.float64]:
+    """Number of pixels up to each value, as `counts_up_to` gives it."""
+    counts = np.zeros(256)
     for value, pixels in pixels_by_value.items():
         counts[int(value.removeprefix("v"))] = pixels
-    return counts
+    return counts.cumsum()
 
 
 # --- the scene and its faults ---------------------------------------------------------------------------------
@@ -143,39 +144,39 @@ def test_a_dark_room_is_underexposed_in_spite_of_a_bright_window() -> None:
 
 def test_darkness_counts_tones_up_to_32_whole_and_up_to_96_partly() -> None:
     """Of 100 pixels: 20 black, left out; of the other 80, 40 count whole, 20 at 64 count half, 20 not at all."""
-    counts = histogram(v0=10, v15=10, v32=40, v64=20, v96=20)
+    counts = cumulated(v0=10, v15=10, v32=40, v64=20, v96=20)
 
     assert darkness(counts) == (40 + 20 / 2) / 80
 
 
 def test_black_is_up_to_twice_the_darkest_fiftieth_but_from_16_to_32_at_most() -> None:
     """The darkest fiftieth at 12 makes all below 24 black, at 31 all below 32, at 2 all below 16."""
-    assert darkness(histogram(v12=2, v23=50, v96=48)) == 0
-    assert darkness(histogram(v12=2, v24=48, v96=50)) == 48 / 98
-    assert darkness(histogram(v31=50, v96=50)) == 0
-    assert darkness(histogram(v32=50, v96=50)) == 0.5
-    assert darkness(histogram(v2=2, v16=49, v96=49)) == 0.5
+    assert darkness(cumulated(v12=2, v23=50, v96=48)) == 0
+    assert darkness(cumulated(v12=2, v24=48, v96=50)) == 48 / 98
+    assert darkness(cumulated(v31=50, v96=50)) == 0
+    assert darkness(cumulated(v32=50, v96=50)) == 0.5
+    assert darkness(cumulated(v2=2, v16=49, v96=49)) == 0.5
 
 
 def test_a_picture_that_is_black_all_over_is_as_dark_as_can_be() -> None:
-    assert darkness(histogram(v0=99, v255=1)) == 1.0
+    assert darkness(cumulated(v0=99, v255=1)) == 1.0
 
 
 def test_unused_range_is_measured_in_stops_below_white() -> None:
     """In sRGB a stop down divides by 2^(1/2.2) = 1.37: 255, 186, 136, 99; a stop is 0.22."""
-    assert unused_range(histogram(v255=100)) == 0
-    assert unused_range(histogram(v136=100)) == pytest.approx(0.44, abs=0.01)
-    assert unused_range(histogram(v99=100)) == pytest.approx(0.66, abs=0.01)
-    assert unused_range(histogram(v0=100)) == 1
+    assert unused_range(cumulated(v255=100)) == 0
+    assert unused_range(cumulated(v136=100)) == pytest.approx(0.44, abs=0.01)
+    assert unused_range(cumulated(v99=100)) == pytest.approx(0.66, abs=0.01)
+    assert unused_range(cumulated(v0=100)) == 1
 
 
 def test_unused_range_ignores_the_brightest_three_percent() -> None:
-    assert unused_range(histogram(v99=97, v255=3)) == pytest.approx(0.66, abs=0.01)
-    assert unused_range(histogram(v99=96, v255=4)) == 0
+    assert unused_range(cumulated(v99=97, v255=3)) == pytest.approx(0.66, abs=0.01)
+    assert unused_range(cumulated(v99=96, v255=4)) == 0
 
 
 def test_a_percentile_is_the_value_that_enough_pixels_do_not_exceed() -> None:
-    counts = histogram(v10=50, v20=49, v30=1)
+    counts = cumulated(v10=50, v20=49, v30=1)
 
     assert [percentile(counts, share) for share in (0.01, 0.5, 0.51, 0.99, 1.0)] == [10, 10, 20, 20, 30]
 

@@ -20,9 +20,8 @@ SIGMAS_PER_MAD = 1.4826  # standard deviation / median absolute deviation of a n
 # ---- The pixels of one picture.
 
 
-def percentile(histogram: NDArray[np.int64], share: float) -> int:
-    """The smallest value at or below which at least `share` of the pixels lie."""
-    counts = histogram.cumsum()
+def percentile(counts: NDArray[np.float64], share: float) -> int:
+    """The smallest value at or below which at least `share` of the pixels lie. counts: of pixels up to each value."""
     return int(counts.searchsorted(share * counts[-1]))
 
 

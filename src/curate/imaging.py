@@ -102,17 +102,17 @@ class DecodedImage:
     def channels(self) -> NDArray[np.uint8]:
         """Red, green and blue, (3, rows, columns)."""
         # Channel by channel is five times as fast.
-        return np.ascontiguousarray(np.moveaxis(on_grid(self.rgbx)[:, :, :3], 2, 0))
+        return np.ascontiguousarray(on_grid(self.rgbx)[:, :, :3].transpose(2, 0, 1))
 
     @cached_property
     def brightest_channel(self) -> NDArray[np.uint8]:
         """The largest of red, green and blue, (rows, columns)."""
-        return np.asarray(self.channels.max(axis=0))
+        return np.asarray(np.maximum.reduce(self.channels))
 
     @cached_property
     def darkest_channel(self) -> NDArray[np.uint8]:
         """The smallest of red, green and blue, (rows, columns)."""
-        return np.asarray(self.channels.min(axis=0))
+        return np.asarray(np.minimum.reduce(self.channels))
 
     @cached_property
     def luma_on_grid(self) -> NDArray[np.uint8]:
@@ -120,9 +120,9 @@ class DecodedImage:
         return np.ascontiguousarray(on_grid(self.luma))
 
     @cached_property
-    def luma_histogram(self) -> NDArray[np.int64]:
-        """Number of pixels per luma value, (256,)."""
-        return histogram_of(self.luma_on_grid)
+    def luma_counts(self) -> NDArray[np.float64]:
+        """Number of pixels that have at most each luma, (256,)."""
+        return counts_up_to(self.luma_on_grid)
 
 
 def on_grid(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -131,9 +131,12 @@ def on_grid(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return pixels[::step, ::step]
 
 
-def histogram_of(values: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Number of pixels per value, (256,)."""
-    return np.bincount(values.ravel(), minlength=256)
+def counts_up_to(values: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Number of pixels that have at most each value, (256,): percentiles are looked up in it.
+
+    Whole numbers, kept as floats: a share of the pixels is one, and looking it up among integers converts them all.
+    """
+    return np.bincount(values.ravel(), minlength=256).cumsum(dtype=np.float64)
 
 
 def open_image(data: bytes, min_side_px: int = MIN_WORKING_SIDE_PX) -> DecodedImage:

@@ -131,7 +131,8 @@ def nearest(thumbnails: Bytes, asking: Ints, among: Ints, advance: Advance = no_
 
 def _blocks(count: int, width: int = 1) -> Iterator[slice]:
     """Slices of 0..count such that (block, width) float32 stays below 32 MB."""
-    size = max(1, min(256, 2**23 // max(width, 1)))
+    # 64 thumbnails with all their windows take 2 MB: with more, most of the time goes into getting memory.
+    size = max(1, min(64, 2**23 // max(width, 1)))
     return (slice(start, min(start + size, count)) for start in range(0, count, size))
 
 

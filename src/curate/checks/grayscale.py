@@ -19,7 +19,7 @@ from pydantic import Field
 
 from curate.checks import Action, Check, CheckSettings, Column, FactValue, flag
 from curate.exposure import percentile
-from curate.imaging import DecodedImage, histogram_of
+from curate.imaging import DecodedImage, counts_up_to
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,7 +39,7 @@ class Settings(CheckSettings):
 
 def measure(image: DecodedImage) -> Mapping[str, FactValue]:
     spread = image.brightest_channel - image.darkest_channel
-    return {"chroma": percentile(histogram_of(spread), 0.99) / 255}
+    return {"chroma": percentile(counts_up_to(spread), 0.99) / 255}
 
 
 def judge(table: pd.DataFrame, settings: Settings) -> pd.DataFrame:

@@ -39,7 +39,7 @@ class Settings(CheckSettings):
 
 
 def measure(image: DecodedImage) -> Mapping[str, FactValue]:
-    luma = image.luma_histogram
+    luma = image.luma_counts
     return {"tonal_range": percentile(luma, 0.99) - percentile(luma, 0.01)}
 
 

@@ -74,8 +74,7 @@ def judge(table: pd.DataFrame, settings: Settings, relations: pd.DataFrame | Non
 
 def _near_copies(distinct: pd.DataFrame, min_similarity: float, relations: pd.DataFrame | None) -> pd.DataFrame:
     """For each row the path of the kept picture of its group (`kept`) and the `similarity` with it."""
-    order = best_first(distinct)
-    ranked = distinct.iloc[order]
+    ranked = distinct[["path", "thumbnail"]].iloc[best_first(distinct)]
     groups = group_copies(_thumbnails(ranked["thumbnail"]), min_similarity, relations)
     columns: dict[str, Any] = {
         "kept": ranked["path"].to_numpy()[groups.kept],

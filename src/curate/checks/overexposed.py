@@ -69,7 +69,7 @@ def measure(image: DecodedImage) -> Mapping[str, FactValue]:
     white, burnt = share(darkest >= WHITE), share(is_burnt)
     glare = white * (1 - backdrop(darkest >= NEARLY_WHITE))
     lost = glare + burnt * (1 - backdrop(is_burnt))
-    shadows, median = (percentile(image.luma_histogram, part) for part in (0.05, 0.50))
+    shadows, median = (percentile(image.luma_counts, part) for part in (0.05, 0.50))
     return {
         "overexposure": min(1.0, max(washed_out(glare, shadows, median), burnt_out(lost, 1 - white - burnt))),
         "luma_p05": shadows,

@@ -19,6 +19,7 @@ equal false alarms; `benchmarks/quality_exposure.py` has the figures, beside Cle
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -28,7 +29,7 @@ from pydantic import Field
 
 from curate.checks import Check, Column, FactValue, flag
 from curate.exposure import ExposureSettings, percentile, stands_out
-from curate.imaging import DecodedImage, histogram_of
+from curate.imaging import DecodedImage, counts_up_to
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,30 +65,37 @@ class Settings(ExposureSettings):
 
 
 def measure(image: DecodedImage) -> Mapping[str, FactValue]:
-    brightest_channel = histogram_of(image.brightest_channel)
-    luma = image.luma_histogram
+    brightest_channel = counts_up_to(image.brightest_channel)
+    luma = image.luma_counts
     return {
         "underexposure": max(darkness(brightest_channel), unused_range(brightest_channel)),
         "luma_p50": percentile(luma, 0.50),
         "luma_p99": percentile(luma, 0.99),
-        "clipped_shadows": float(luma[:3].sum() / luma.sum()),
+        "clipped_shadows": float(luma[2] / luma[-1]),
     }
 
 
-def darkness(brightest_channel: NDArray[np.int64]) -> float:
-    """The share of dark pixels among those above black; 1 for a picture that is black all over."""
+def darkness(brightest_channel: NDArray[np.float64]) -> float:
+    """The share of dark pixels among those above black; 1 for a picture that is black all over.
+
+    brightest_channel: number of pixels up to each value, (256,).
+    """
     darkest = percentile(brightest_channel, DARKEST)
     black = min(max(LEAST_BLACK, BLACK_TO_DARKEST * darkest), MOST_BLACK)
-    lit = brightest_channel[black:]
-    if lit.sum() < LEAST_LIT * brightest_channel.sum():
+    lit = np.diff(brightest_channel[black - 1 :])  # pixels of each value from `black` on
+    count = brightest_channel[-1] - brightest_channel[black - 1]
+    if count < LEAST_LIT * brightest_channel[-1]:
         return 1.0
-    return float(lit @ DARKNESS[black:] / lit.sum())
+    return float(lit @ DARKNESS[black:] / count)
 
 
-def unused_range(brightest_channel: NDArray[np.int64]) -> float:
-    """By how many stops all but the bright tip stays below white, in units of 4.5 stops, at most 1."""
-    stops = GAMMA * np.log2(255 / max(1, percentile(brightest_channel, 1 - BRIGHT_TIP)))
-    return float(min(1.0, UNUSED_PER_STOP * stops))
+def unused_range(brightest_channel: NDArray[np.float64]) -> float:
+    """By how many stops all but the bright tip stays below white, in units of 4.5 stops, at most 1.
+
+    brightest_channel: number of pixels up to each value, (256,).
+    """
+    stops = GAMMA * math.log2(255 / max(1, percentile(brightest_channel, 1 - BRIGHT_TIP)))
+    return min(1.0, UNUSED_PER_STOP * stops)
 
 
 def judge(table: pd.DataFrame, settings: Settings) -> pd.DataFrame:
