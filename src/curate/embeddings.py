@@ -32,9 +32,10 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float32]
 
-# Pictures per call of the model, and per chunk of work. With one thread larger batches are no faster (MobileNetV2:
-# 7.9 ms per picture in batches of 4 and of 8, 8.2 of 32), need more memory, and a kill would lose more.
-BATCH = 8
+# Pictures per call of the model. With one thread larger batches are slower, as what passes between the layers does not
+# stay in the processor (MobileNetV2: 7.7 ms per picture in batches of 4, 8.1 of 8, 8.3 of 16), and need more memory.
+BATCH = 4
+CHUNK = 8  # pictures per chunk of work: handing one over costs 1 ms, and a kill, or waiting at the end, this much work
 ATTEMPTS = 2  # a damaged file of the cache may show only when its vectors are read; it is gone then
 VECTOR = "vector"  # the name of an embedding among the facts of `Measured`
 CHANGED = "it has other bytes now than when it was measured"
@@ -189,7 +190,7 @@ def _compute(
     wanted = dict(zip(todo["path"], todo["sha256"], strict=True))
     reasons: dict[str, str] = {}
     with progress("Embedding", len(requests)) as advance, _Pending(cache) as pending:
-        for results in map_images(work, requests, executor, BATCH):
+        for results in map_images(work, requests, executor, CHUNK):
             pending.add([one for one in results if VECTOR in one.facts])
             reasons |= {wanted[one.path]: _why_not(one) for one in results if VECTOR not in one.facts}
             advance(len(results))
