@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from curate.calibration import Floats, Ints
-from curate.suspicion import Bools, best_cut, judge_labels
+from curate.suspicion import Bools, belief, best_cut, judge_labels, share_of_labels
 
 
 def opinions(truth: Ints, sure: float, classes: int) -> Floats:
@@ -77,7 +77,40 @@ def test_the_promise_is_lower_where_the_models_doubt() -> None:
 
     judgement = judge_labels(truth, opinions(guess, 0.6, 4), np.arange(400))
 
-    assert judgement.is_error.mean() < 0.05 or judgement.stated_precision < 0.5
+    assert judgement.is_error.mean() < 0.05 or judgement.stated_precision < 0.65
+
+
+def test_people_who_err_where_models_doubt_are_counted() -> None:
+    """The odds of a wrong label grow from 0.4 to 1.2 as models go from sure to 0.4: all is counted, and promised."""
+    random = np.random.default_rng(0)
+    truth, sure = np.arange(2000) % 4, random.uniform(0.4, 1, 2000)
+    guess = np.where(random.uniform(size=2000) < sure, truth, (truth + random.integers(1, 4, 2000)) % 4)
+    said = np.where(np.arange(4) == guess[:, None], sure[:, None], (1 - sure[:, None]) / 3).astype(np.float32)
+    odds = 0.4 / 0.6 * np.exp(2 * (0.7 - sure))
+    is_wrong = random.uniform(size=2000) < odds / (1 + odds)
+    labels = np.where(is_wrong, (truth + random.integers(1, 4, 2000)) % 4, truth)
+
+    judgement = judge_labels(labels, said, np.arange(2000))
+
+    assert judgement.estimated_errors == pytest.approx(is_wrong.sum(), rel=0.1)
+    assert judgement.stated_precision == pytest.approx(is_wrong[judgement.is_error].mean(), abs=0.1)
+
+
+def test_contradictions_are_shared_between_labels_and_models() -> None:
+    """Models that are never wrong leave all to the labels; the fewer contradictions, the more are the models'."""
+    assert share_of_labels(0.1, blunders=0.0) == pytest.approx(1, abs=1e-3)
+    assert share_of_labels(0.02, blunders=0.05) < share_of_labels(0.3, blunders=0.05) < 1
+
+
+def test_labels_that_models_contradict_weigh_little() -> None:
+    """Models fitted again hear the ten wrong labels hardly, the others fully."""
+    labels, said, is_wrong = hundred_with_ten_wrong()
+
+    weights, doubt = belief(labels, said, np.arange(100))
+
+    assert weights[is_wrong].max() < 0.3
+    assert weights[~is_wrong].min() > 0.9
+    assert doubt < 0.05
 
 
 def test_right_labels_stay_without_flags() -> None:
