@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from prepare import CHECKED, PICTURES, REVIEW, SAMPLE
 
 import curate
-from prepare import CHECKED, PICTURES, REVIEW, SAMPLE
 
 KEY = SAMPLE.with_name("road_signs.key.csv")
 TEST_SHARE = 0.4
