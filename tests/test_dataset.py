@@ -64,6 +64,13 @@ def test_an_item_is_an_upright_rgb_picture_and_a_place_among_the_classes(split_p
     assert training.classes[label] == "dogs"
 
 
+def test_an_original_has_the_pixels_that_every_other_reader_sees(split_photos: Path) -> None:
+    """Bit for bit those of Pillow, which torchvision and datasets decode with."""
+    training = library.load(split_photos, split="train")
+
+    assert training[0][0].tobytes() == Image.open(split_photos / training.paths[0]).convert("RGB").tobytes()
+
+
 def test_a_split_holds_its_own_labelled_pictures(split_photos: Path) -> None:
     assert library.load(split_photos, split="train").paths == [
         "train/cats/0.jpg",
@@ -276,6 +283,29 @@ def test_a_seeded_transform_gets_the_seed_of_its_item(uniform: Path) -> None:
     items = [training.torch(seeded=lightness_and_seed)[item][0] for item in range(len(training))]
 
     assert items == [(32, seed) for seed in training.seeds.tolist()]
+
+
+def its_seed(image: Image.Image, seed: int) -> str:
+    return str(seed)
+
+
+@needs_torch
+def test_every_epoch_has_other_seeds_and_the_same_in_every_run(uniform: Path) -> None:
+    """Also in workers that live longer than an epoch, however they were started."""
+    from torch.utils.data import DataLoader
+
+    training = library.load(uniform, split="train")
+    data = training.torch(seeded=its_seed)
+    for workers, context in ((0, None), (2, "fork"), (1, "spawn")):
+        loader = DataLoader(
+            data, batch_size=None, num_workers=workers, multiprocessing_context=context, persistent_workers=workers > 0
+        )
+        seeds = []
+        for epoch in (0, 1, 0):
+            data.set_epoch(epoch)
+            seeds.append([int(seed) for seed, _ in loader])
+        assert seeds[0] == seeds[2] == training.seeds.tolist()
+        assert not set(seeds[0]) & set(seeds[1])
 
 
 def test_what_workers_get_is_small(split_photos: Path) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 import curate as library
 from conftest import PICTURES, Curate, write
+from curate import versions
 from curate.errors import SourceError, StoreError
 from curate.inspection import record_decisions
 from curate.pins import FOLDER_VARIABLE, verify_lock
@@ -102,6 +103,7 @@ def test_something_else_is_not_written_over(photos: Path, tmp_path: Path) -> Non
     [
         (lambda lock: lock.write_text(lock.read_text()[:100]), "can't be read"),
         (lambda lock: lock.write_bytes(b"\xff\xfe"), "can't be read"),
+        (lambda lock: lock.write_text("[" * 100_000), "can't be read"),
         (lambda lock: lock.write_text("[]"), "is damaged"),
         (lambda lock: edit(lock, id="abc"), "is damaged: id"),
         (lambda lock: edit(lock, pictures="6"), "is damaged: pictures"),
@@ -127,6 +129,7 @@ def test_a_damaged_lock_is_named_as_such(pinned: Path, damage: Callable[[Path], 
         ({"splits": {"train": 6}}, "splits: pinned"),
         ({"transform": {}}, "transform: pinned"),
         ({"mean": [0.5, 0.5, 0.5]}, "mean: pinned"),
+        ({"mean": [float("nan")] * 3}, "mean: pinned"),
     ],
 )
 def test_a_version_that_is_not_as_pinned_is_not_loaded(pinned: Path, values: dict[str, Any], message: str) -> None:
@@ -134,6 +137,18 @@ def test_a_version_that_is_not_as_pinned_is_not_loaded(pinned: Path, values: dic
 
     with pytest.raises(StoreError, match=message):
         library.load(pinned)
+
+
+def test_a_newer_version_of_the_same_id_with_other_weights_is_not_taken_for_it(pinned: Path, photos: Path) -> None:
+    """Weights are no part of the id, but training sees them."""
+    store = Project.at(photos).versions
+    old = versions.find_version(store, "v2")
+    rows = versions.read_table(store, old).assign(weight=0.25)
+    new = versions.commit(store, rows, "test", old.settings, old.counts, recipe=old.recipe)
+
+    assert new is not None
+    assert (new.name, new.id) == ("v3", old.id)
+    assert library.load(pinned).version.name == "v2"
 
 
 def test_a_version_whose_rows_were_edited_is_not_loaded(pinned: Path, photos: Path) -> None:

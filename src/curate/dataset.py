@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curate.errors import CurateError, SourceError, StoreError, UnreadableImage
-from curate.imaging import MAX_PIXELS, decode_exactly, open_image
+from curate.imaging import decode_exactly
 from curate.objects import object_path, source_path
 from curate.pins import is_lock, open_lock
 from curate.project import Project
@@ -221,8 +221,9 @@ class Dataset:
         """A map-style dataset for torch's DataLoader, with any number of workers.
 
         Items are (transform(image), label); with `seeded` instead, (seeded(image, seed), label) with the item's seed
-        of `seeds`, for augmentation that can be repeated. Without either, the image is a tensor (3, height, width) of
-        float32, 0 to 1, standardised by `mean_std` where the version has it.
+        of `seeds`, for augmentation that can be repeated; call `set_epoch(n)` of what is returned for other seeds in
+        every epoch. Without either, the image is a tensor (3, height, width) of float32, 0 to 1, standardised by
+        `mean_std` where the version has it.
         Raises CurateError when torch is not installed.
         """
         try:
@@ -282,7 +283,7 @@ class PictureReader:
         """The picture, upright RGB. Raises StoreError when the file is gone or has other bytes."""
         data = self.data(row)
         try:
-            return decode_exactly(data) if self.normalized else open_image(data, MAX_PIXELS).picture
+            return decode_exactly(data)
         except UnreadableImage as error:
             raise StoreError(f"{self.sources[row].as_py()!r} can't be decoded any more: {error}.") from error
 

@@ -20,7 +20,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from curate import versions
-from curate.errors import SourceError, StoreError, VersionNotFound
+from curate.errors import SourceError, StoreError
 from curate.files import write_json
 from curate.progress import Progress, silent
 from curate.project import Project
@@ -137,7 +137,7 @@ def read_lock(file: Path) -> Lock:
         raise SourceError(
             f"There is no lock file {str(file)!r}.", "Write one: curate pin DIR -o curate.lock"
         ) from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise SourceError(f"The lock file {str(file)!r} can't be read: {error}.", remedy) from error
     if isinstance(said, dict) and isinstance(said.get("format"), int) and said["format"] > LOCK_FORMAT:
         raise SourceError(
@@ -161,14 +161,19 @@ def open_lock(file: Path, *, folder: str | Path | None = None, store: str | Path
     lock = read_lock(file)
     project = _project_of(lock, file, folder, store)
     project.require_store()
-    try:
-        release = open_release(project, lock.id)
-    except VersionNotFound as error:
-        raise _differs(file, project, _other_version(lock, project)) from error
-    differences = list(_differences(lock, release))
-    if differences:
-        raise _differs(file, project, differences[0])
-    return release
+    same = [one for one in versions.read_versions(project.versions) if one.id == lock.id]
+    if not same:
+        raise _differs(file, project, _other_version(lock, project))
+    # Weights and the encoding of pictures are no part of the id: several versions may have it, the pinned one first.
+    same.sort(key=lambda one: (one.name != lock.version, -one.number))
+    problems = []
+    for one in same:
+        release = open_release(project, one.name)
+        differences = _differences(lock, release)
+        if not differences:
+            return release
+        problems.append(differences[0])
+    raise _differs(file, project, problems[0])
 
 
 def _project_of(lock: Lock, file: Path, folder: str | Path | None, store: str | Path | None) -> Project:
@@ -207,7 +212,7 @@ def _differences(lock: Lock, release: Release) -> list[str]:
     for name in ("mean", "std"):
         pinned, found = getattr(lock, name), getattr(now, name)
         tolerance = 1e-9 if lock.bytes == "exact" else 1e-3
-        if len(pinned) != len(found) or any(abs(a - b) > tolerance for a, b in zip(pinned, found, strict=True)):
+        if len(pinned) != len(found) or not all(abs(a - b) <= tolerance for a, b in zip(pinned, found, strict=True)):
             words.append(f"{name}: pinned {_short(pinned)}, found {_short(found)}")
     return words
 

@@ -16,6 +16,7 @@ from curate.dataset import MeanStd, PictureReader
 
 Transform = Callable[[Image.Image], Any]
 SeededTransform = Callable[[Image.Image, int], Any]
+ODD = 0x9E3779B97F4A7C15  # 2**64 over the golden ratio: multiples of it lie far apart (Steele et al. 2014)
 
 
 class TorchImages(MapStyle):  # type: ignore[misc] # torch is not installed everywhere, and then of no type
@@ -36,6 +37,15 @@ class TorchImages(MapStyle):  # type: ignore[misc] # torch is not installed ever
         self._transform = transform
         self._seeded = seeded
         self._seeds = seeds
+        # Shared with workers that live longer than an epoch: they see what `set_epoch` writes.
+        self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()
+
+    def set_epoch(self, epoch: int) -> None:
+        """Give each item the seed of this epoch, as torch's own samplers do; in epoch 0 they are those of `seeds`.
+
+        Call it before the loop over the loader begins.
+        """
+        self._epoch.fill_(epoch)
 
     def __len__(self) -> int:
         return len(self._place)
@@ -44,7 +54,7 @@ class TorchImages(MapStyle):  # type: ignore[misc] # torch is not installed ever
         image: Any = self._reader.read(int(self._place[item]))
         if self._seeded is not None:
             assert self._seeds is not None
-            image = self._seeded(image, int(self._seeds[item]))
+            image = self._seeded(image, (int(self._seeds[item]) + int(self._epoch) * ODD) % 2**64)
         elif self._transform is not None:
             image = self._transform(image)
         return image, int(self._labels[item])
