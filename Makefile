@@ -65,7 +65,6 @@ bench: .venv/benchmarks  ## speed and truth against the strongest peer; needs th
 	$(BIN)/python benchmarks/neighbours.py
 	$(BIN)/python benchmarks/normalize.py --data $(DATA)
 	$(BIN)/python benchmarks/leakage.py --data $(DATA)
-	$(BIN)/python benchmarks/loading.py --data $(DATA)
 
 clean:
 	rm -rf .venv .oracles build dist .mypy_cache .ruff_cache .pytest_cache

@@ -8,6 +8,9 @@ once the originals, which are scaled and cropped. ImageFolder decodes with Pillo
 clock, and then read the whole set several times (items/s: median; best: of all rounds, which other work on the machine
 disturbs least); CPU is that of all processes, the start of the workers included.
 The batches of both are compared first: the same pixels and labels.
+
+Needs torchvision in a build that goes with the installed torch; `make bench` leaves it out, as the one on PyPI can't be
+imported beside the CPU build of torch.
 """
 
 from __future__ import annotations
