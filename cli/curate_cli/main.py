@@ -25,8 +25,9 @@ from curate_cli import commands
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 SECTIONS = {
-    "Curate": ("clean", "prelabel", "flag", "decide", "report", "normalize", "split"),
-    "Exchange": ("import", "export", "pin", "formats"),
+    "Curate": ("clean", "prelabel", "flag", "decide", "report"),
+    "Train": ("normalize", "split", "export", "pin"),
+    "Exchange": ("import", "formats"),
     "Look": ("status", "why", "table", "checks", "models"),
     "Versions": ("log", "show", "diff", "tag", "undo", "verify"),
 }

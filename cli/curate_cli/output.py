@@ -24,7 +24,11 @@ if TYPE_CHECKING:
 
 WIDTH = 80
 # What a version may still lack: the name among its counts, in words, and the command that makes up for it.
-WAITING = (("unsplit", "have no split", "split"), ("unnormalized", "are not normalized", "normalize"))
+WAITING = (
+    ("unsplit", "have no split", "split"),
+    ("unnormalized", "are not normalized", "normalize"),
+    ("unbalanced", "are not rebalanced", "rebalance"),
+)
 
 
 @contextmanager

@@ -96,6 +96,14 @@ class SplitLeak:
     def leaked(self) -> int:
         return self.exact + self.near + self.group
 
+    def as_dict(self) -> dict[str, Any]:
+        """The same as plain data: accuracy, without and gain only where a nearest neighbour was asked."""
+        plain: dict[str, Any] = {name: getattr(self, name) for name in ("split", "pictures", "exact", "near", "group")}
+        if self.gain:
+            plain |= {"accuracy": self.gain.overall.value, "without": self.gain.without.value, "gain": self.gain.gain}
+            plain["gain_interval"] = list(self.gain.interval)
+        return plain
+
 
 @dataclass(frozen=True)
 class Leakage:

@@ -37,6 +37,11 @@ COLUMNS: tuple[tuple[str, Column], ...] = (
     ("decide", Column("reviewed", "string", "what a person said: keep, relabel, drop or accept; NA if nobody did")),
     ("decide", Column("reviewed_label", "string", "the label a person gave; NA if none")),
     ("decide", Column("reviewed_by", "string", "who said so")),
+    (
+        "rebalance",
+        Column("repeat", "int64", "how often training sees it, 0 = left out; NA if dropped, or new since: once", 0),
+    ),
+    ("rebalance", Column("weight", "float32", "what its loss counts in training; NA if dropped, or new since: 1", 0)),
     ("normalize", Column("output_sha256", "string", "digest of the normalized picture's bytes; NA if there is none")),
     ("normalize", Column("output_width", "int64", "its width in px")),
     ("normalize", Column("output_height", "int64", "its height in px")),

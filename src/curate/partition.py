@@ -28,12 +28,16 @@ from curate.progress import Progress, silent
 from curate.project import Project
 from curate.settings import Settings, SplitSettings, load_settings
 from curate.splitting import NO_LABEL, Assignment, assign, valid_fractions
+from curate.stages.balance import BALANCE
 from curate.stages.labels import PATH_COLUMNS, TEST, TRAIN, VAL, find_column, read_rows
 from curate.stages.split import ASSIGNED
+from curate.studies import keep_study
 from curate.versions import Version
 
 if TYPE_CHECKING:
     import pandas as pd
+
+MOST_KEPT = 100  # pairs for the report: whoever wants all asks `curate split --audit --json`
 
 
 @dataclass(frozen=True)
@@ -154,11 +158,13 @@ def _dealt(scene: _Scene, table: pd.DataFrame, chosen: SplitSettings, from_scrat
         assigned = dict(zip(kept["path"], assignment.splits, strict=True))
         earlier = table[ASSIGNED] if ASSIGNED in table and not from_scratch else None
         new = table["path"].map(assigned)
+        table = table.drop(columns=[name for name in BALANCE if name in table])  # what comes to train has none yet
         table = table.assign(**{ASSIGNED: (new if earlier is None else new.fillna(earlier)).astype("str")})
         recorded = {name: value for name, value in chosen.model_dump(mode="json").items() if value != ()}
         recipe = replace(scene.newest.recipe, splits=recorded)
         settings = {**scene.newest.settings, "split": recorded}
         made = freeze_as(scene.project, table, "curate split", settings, scene.newest.counts, recipe)
+        _keep_leakage(scene.project, made or scene.newest, leakage)
     return Partition(
         scene.project, scene.groups, assignment, leakage, scene.classes, made or scene.newest, made is not None
     )
@@ -185,4 +191,11 @@ def _audited(scene: _Scene, settings: Settings, workers: int | None, progress: P
     vectors[seen] = found.of(kept["sha256"][seen].tolist())
     splits = [value if isinstance(value, str) else None for value in kept["split"]]
     leakage = audit(kept, splits, scene.groups.ids, vectors, scene.labels)
+    _keep_leakage(project, scene.newest, leakage)
     return Partition(project, scene.groups, None, leakage, scene.classes, scene.newest, is_new=False)
+
+
+def _keep_leakage(project: Project, version: Version, leakage: Leakage) -> None:
+    pairs = leakage.pairs.head(MOST_KEPT).to_dict("records")
+    splits = [one.as_dict() for one in leakage.splits]
+    keep_study(project, "leakage", version, {"splits": splits, "pairs": pairs, "note": leakage.note})

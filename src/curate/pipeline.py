@@ -25,6 +25,7 @@ from curate.opinions import Opinions, read_opinions, with_opinions
 from curate.progress import Progress, silent
 from curate.project import Project
 from curate.settings import Settings, as_dict, load_settings
+from curate.stages.balance import unbalanced, with_balance
 from curate.stages.judge import judge
 from curate.stages.labels import IMPORTED, add_labels
 from curate.stages.measure import Effort, measure
@@ -39,8 +40,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-# Among a version's counts: kept pictures that its transform was not applied to yet; that were not dealt to a split yet.
-UNNORMALIZED, UNSPLIT = "unnormalized", "unsplit"
+# Among a version's counts: kept pictures that its transform was not applied to yet; that were not dealt to a split yet;
+# training pictures that came, or were relabelled, since it was balanced.
+UNNORMALIZED, UNSPLIT, UNBALANCED = WAITING = "unnormalized", "unsplit", "unbalanced"
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,8 @@ def freeze(
 ) -> Version | None:
     """The table as the next version; None if it is that of the newest one.
 
-    Pictures stay normalized and split as they are in the newest one; those that came since have to be so as well.
+    Pictures stay normalized, split and balanced as they are in the newest one; those that came since have to be so
+    as well.
     """
     keep_objects(project, table, settings.versions.keep_bytes)
     newest = head(project.versions)
@@ -153,17 +156,20 @@ def freeze_as(
     counts: dict[str, Any],
     recipe: Recipe,
 ) -> Version | None:
-    """As `freeze`, with the splits and normalized pictures of this recipe; its `pixels` are computed anew."""
+    """As `freeze`, with the splits, balance and normalized pictures of this recipe; `pixels` are computed anew."""
     transform = recorded_transform(recipe.transform)
-    table = with_outputs(with_splits(table, project, recipe.splits), project, transform)
+    table = with_balance(with_splits(table, project, recipe.splits), project, recipe.balance)
+    table = with_outputs(table, project, transform)
     recipe = replace(recipe, pixels=pixels_of(table, project, transform))
-    counts = {name: value for name, value in counts.items() if name not in (UNNORMALIZED, UNSPLIT, "splits")}
+    counts = {name: value for name, value in counts.items() if name not in (*WAITING, "splits")}
     if "split" in table:
         counts["splits"] = count_splits(table)
     if transform is not None:
         counts[UNNORMALIZED] = int((table["keep"] & table["output_sha256"].isna()).sum())
     if recipe.splits:
         counts[UNSPLIT] = int((table["keep"] & table["split"].isna()).sum())
+    if "repeat" in table:
+        counts[UNBALANCED] = unbalanced(table)
     return commit(project.versions, table, command, settings, counts, recipe=recipe)
 
 

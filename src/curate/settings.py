@@ -86,6 +86,25 @@ class SplitSettings(Belonging):
     seed: str = Field("curate", description="Any text; another one deals otherwise, where pictures have no split yet.")
 
 
+class RebalanceSettings(BaseModel):
+    """How the classes of the training pictures are brought into balance."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    strategy: tuple[str, ...] = Field(
+        (), description="What to do, in this order; docs/balance.md lists the strategies. Empty: nothing."
+    )
+    target: float = Field(
+        1.0, gt=0, le=1, description="Size of the smallest class, as a share of the largest, to aim for; 1 = equal."
+    )
+    min_per_class: int = Field(0, ge=0, description="No class is cut below so many pictures.")
+    max_per_class: int = Field(0, ge=0, description="No class stays above so many pictures an epoch; 0 = no limit.")
+    max_repeat: int = Field(
+        10, ge=1, description="No picture is shown more often in an epoch. Origin: see docs/balance.md."
+    )
+    seed: str = Field("curate", description="Any text; another one chooses others, where chance decides.")
+
+
 def _section(name: str, parts: Mapping[str, Check] | Mapping[str, Labeler] | Mapping[str, Exporter]) -> type[BaseModel]:
     """A section with one subsection per check, labeler or export format, of its own settings class."""
     fields: dict[str, Any] = {
@@ -111,6 +130,7 @@ def settings_model() -> type[BaseModel]:
         prelabel=(PrelabelSettings, PrelabelSettings()),
         normalize=(Transform, Transform()),
         split=(SplitSettings, SplitSettings()),
+        rebalance=(RebalanceSettings, RebalanceSettings()),
         card=(CardSettings, CardSettings()),
         exporters=(exporters, exporters()),
         labelers=(labelers, labelers()),
@@ -127,6 +147,7 @@ class Settings(BaseModel):
     prelabel: PrelabelSettings
     normalize: Transform
     split: SplitSettings
+    rebalance: RebalanceSettings
     card: CardSettings
     exporters: Any  # one field per export format, of its own settings class
     labelers: Any  # one field per labeler, of its own settings class
@@ -160,7 +181,9 @@ def settings_of_version(
     checks = {name: chosen for name, chosen in recorded["checks"].items() if name in all_checks()}
     checks |= {name: values.get("checks", {}).get(name, {}) for name in OPINION_CHECKS}
     of_models: dict[str, Any] = {name: values[name] for name in ("models", "prelabel", "labelers") if name in values}
-    kept = {name: recorded[name] for name in ("scan", "versions", "normalize", "split") if name in recorded}
+    kept = {
+        name: recorded[name] for name in ("scan", "versions", "normalize", "split", "rebalance") if name in recorded
+    }
     return _validated({**kept, **of_models, "checks": checks}, changes, file)
 
 

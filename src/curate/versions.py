@@ -48,11 +48,13 @@ class Recipe:
     transform: how `curate normalize` made the pictures, see `curate.transform`; {} = they are the source's.
     pixels: mean and std per channel of the training pictures, see `curate.normalizing`; {} without a transform.
     splits: how `curate split` dealt the pictures out; {} = as the source says, if it does.
+    balance: how `curate rebalance` balanced the training pictures; {} = each counts once.
     """
 
     transform: dict[str, Any] = field(default_factory=dict)
     pixels: dict[str, Any] = field(default_factory=dict)
     splits: dict[str, Any] = field(default_factory=dict)
+    balance: dict[str, Any] = field(default_factory=dict)
 
 
 NOTHING_MADE = Recipe()
@@ -64,7 +66,7 @@ class Version:
 
     id: digest of the data set, 64 hexadecimal digits. restores: the number `undo` went back to, or None.
     counts: see `curate.summary.count`. files: name -> sha256 of each Parquet file written with it.
-    transform, pixels, splits: see `Recipe`.
+    transform, pixels, splits, balance: see `Recipe`.
     """
 
     number: int
@@ -82,11 +84,12 @@ class Version:
     transform: dict[str, Any] = field(default_factory=dict)
     pixels: dict[str, Any] = field(default_factory=dict)
     splits: dict[str, Any] = field(default_factory=dict)
+    balance: dict[str, Any] = field(default_factory=dict)
 
     @property
     def recipe(self) -> Recipe:
-        """How its pictures and splits were made."""
-        return Recipe(self.transform, self.pixels, self.splits)
+        """How its pictures, splits and balance were made."""
+        return Recipe(self.transform, self.pixels, self.splits, self.balance)
 
     @property
     def name(self) -> str:
@@ -184,13 +187,15 @@ def read_table(folder: Path, version: Version) -> pd.DataFrame:
 def version_id(table: pd.DataFrame, transform: dict[str, Any]) -> str:
     """Digest of the kept rows (ID_COLUMNS, sorted by path) and of how pictures are transformed.
 
-    The same on any machine and for any order of rows. Absent columns count as empty.
+    The same on any machine and for any order of rows. Absent columns count as empty, but for weights: what has none
+    keeps the id that it had before there were any.
     """
     kept = table[table["keep"]].sort_values("path")
     digest = hashlib.sha256(json.dumps(transform, sort_keys=True).encode())
-    columns = [kept[name].astype("str").fillna("") if name in kept else [""] * len(kept) for name in ID_COLUMNS]
+    names = [*ID_COLUMNS, *(["weight"] if "weight" in kept else [])]
+    columns = [kept[name].astype("str").fillna("") if name in kept else [""] * len(kept) for name in names]
     for row in zip(*columns, strict=True):
-        # No field can contain NUL, so five terminated fields per row can't be read in two ways.
+        # No field can contain NUL, so as many terminated fields in each row can't be read in two ways.
         digest.update("\0".join([*row, ""]).encode("utf-8", "surrogatepass"))
     return digest.hexdigest()
 

@@ -11,7 +11,7 @@ import click
 from curate_cli import options
 
 if TYPE_CHECKING:
-    from curate.leakage import Gain, SplitLeak
+    from curate.leakage import Gain
     from curate.partition import Partition
     from curate.splitting import Assignment
 
@@ -103,25 +103,11 @@ def _plain(result: Partition) -> dict[str, object]:
         "lacking": {result.classes[label]: list(names) for label, names in assignment.lacking.items()}
         if assignment
         else {},
-        "leaks": [_plain_leak(one) for one in result.leakage.splits],
+        "leaks": [one.as_dict() for one in result.leakage.splits],
         "pairs": result.leakage.pairs.to_dict("records"),
         "version": result.version.name,
         "is_new": result.is_new,
     }
-
-
-def _plain_leak(leak: SplitLeak) -> dict[str, object]:
-    plain: dict[str, object] = {
-        "split": leak.split,
-        "pictures": leak.pictures,
-        "exact": leak.exact,
-        "near": leak.near,
-        "group": leak.group,
-    }
-    if leak.gain:
-        plain |= {"accuracy": leak.gain.overall.value, "without": leak.gain.without.value, "gain": leak.gain.gain}
-        plain["gain_interval"] = list(leak.gain.interval)
-    return plain
 
 
 def _print(result: Partition, dry_run: bool) -> None:
