@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -100,6 +101,34 @@ def photos(tmp_path: Path) -> Path:
     for number in range(6):
         write(tmp_path / "photos" / ("cats" if number < 3 else "dogs") / f"{number}.jpg", PICTURES[number])
     return tmp_path / "photos"
+
+
+@pytest.fixture
+def many(tmp_path: Path) -> Path:
+    """Twelve pictures of two classes."""
+    for number in range(12):
+        write(tmp_path / "many" / ("cats" if number % 2 else "dogs") / f"{number}.jpg", picture(5000 + number))
+    return tmp_path / "many"
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same after `curate run`; not to be changed."""
+    folder = tmp_path_factory.mktemp("finished") / "many"
+    for number in range(12):
+        write(folder / ("cats" if number % 2 else "dogs") / f"{number}.jpg", picture(5000 + number))
+    from curate.runs import run
+
+    run(folder, workers=1)
+    return folder
+
+
+@pytest.fixture
+def ran(finished: Path, tmp_path: Path) -> Path:
+    """A copy of that, whose pictures are the same files to whoever asks the file system."""
+    shutil.copytree(finished, tmp_path / "many", copy_function=os.link)
+    shutil.copytree(f"{finished}.curate", tmp_path / "many.curate")
+    return tmp_path / "many"
 
 
 @pytest.fixture

@@ -63,7 +63,8 @@ def test_every_command_is_listed_once_under_a_heading(curate: Curate) -> None:
     out = curate("--help").out
 
     assert re.findall(r"^  ([a-z]+)  ", out, re.MULTILINE) == list(COMMANDS)
-    assert re.findall(r"^(\w+):$", out, re.MULTILINE) == ["Options", "Curate", "Exchange", "Look", "Versions"]
+    headings = ["Options", "Curate", "Review", "Train", "Exchange", "Look", "Versions"]
+    assert re.findall(r"^(\w+):$", out, re.MULTILINE) == headings
 
 
 def test_the_version_is_told(curate: Curate) -> None:

@@ -10,18 +10,10 @@ import pytest
 
 import curate as library
 from conftest import LONG_AGO_S, PICTURES, Curate, picture, write
-from curate.decisions import (
-    Answer,
-    Decision,
-    append,
-    decide,
-    given_labels,
-    new_decision,
-    read_log,
-    stale_decisions,
-)
+from curate.decisions import Answer, Decision, decide, given_labels, new_decision, stale_decisions
 from curate.errors import SourceError, StoreError
 from curate.inspection import record_decisions
+from curate.review_log import append, read_log
 from curate.settings import load_settings
 
 SETTINGS = load_settings(None, {"checks.blurry.action": "review", "checks.exact_duplicate.action": "drop"})

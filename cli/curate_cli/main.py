@@ -25,10 +25,11 @@ from curate_cli import commands
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 SECTIONS = {
-    "Curate": ("clean", "prelabel", "flag", "decide", "report"),
-    "Train": ("normalize", "split", "export", "pin"),
+    "Curate": ("init", "run", "clean", "prelabel", "flag", "report"),
+    "Review": ("next", "review", "decide", "apply"),
+    "Train": ("normalize", "split", "rebalance", "prove", "export", "pin"),
     "Exchange": ("import", "formats"),
-    "Look": ("status", "why", "table", "checks", "models"),
+    "Look": ("status", "why", "shortcuts", "table", "checks", "models"),
     "Versions": ("log", "show", "diff", "tag", "undo", "verify"),
 }
 

@@ -17,9 +17,10 @@ from pathlib import Path
 import pandas as pd
 
 import curate
-from curate.decisions import append, new_decision, read_log
+from curate.decisions import new_decision
 from curate.pins import read_lock, verify_lock
 from curate.project import Project
+from curate.review_log import append, read_log
 from curate.versions import Version
 
 HERE = Path(__file__).resolve().parent

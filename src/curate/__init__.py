@@ -6,8 +6,8 @@
     table = curate.table("./images")
     training = curate.load("./images", split="train")
 
-Every verb of the command line is a function here, with the same parameter names (`import` is `import_`, as Python
-keeps that word for itself).
+Every verb of the command line is a function here, with the same parameter names (`import` is `import_` and `next` is
+`next_`, as Python has these words for itself).
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from curate.balancing import rebalance
+    from curate.choosing import next_
+    from curate.confounding import shortcuts
     from curate.dataset import load
     from curate.exporting import export
     from curate.history import diff, log, show, table, tag, undo
@@ -26,20 +29,32 @@ if TYPE_CHECKING:
     from curate.partition import split
     from curate.pins import pin
     from curate.pipeline import clean
+    from curate.proof import prove
     from curate.reporting import report
+    from curate.reviewing import apply, review
+    from curate.runs import run
+    from curate.starting import init
 
 __all__ = [
+    "apply",
     "clean",
     "diff",
     "export",
     "flag",
     "import_",
+    "init",
     "load",
     "log",
+    "next_",
     "normalize",
     "pin",
     "prelabel",
+    "prove",
+    "rebalance",
     "report",
+    "review",
+    "run",
+    "shortcuts",
     "show",
     "split",
     "status",
@@ -52,17 +67,25 @@ __all__ = [
 
 # Imported when first used: `import curate` and `curate --help` must not wait for pandas.
 _HOMES = {
+    "apply": "curate.reviewing",
     "clean": "curate.pipeline",
     "diff": "curate.history",
     "export": "curate.exporting",
     "flag": "curate.modelling",
     "import_": "curate.importing",
+    "init": "curate.starting",
     "load": "curate.dataset",
     "log": "curate.history",
+    "next_": "curate.choosing",
     "normalize": "curate.normalization",
     "pin": "curate.pins",
     "prelabel": "curate.modelling",
+    "prove": "curate.proof",
+    "rebalance": "curate.balancing",
     "report": "curate.reporting",
+    "review": "curate.reviewing",
+    "run": "curate.runs",
+    "shortcuts": "curate.confounding",
     "show": "curate.history",
     "split": "curate.partition",
     "status": "curate.inspection",

@@ -6,42 +6,44 @@
     accept x      yes, action drop      no                   check
     accept x      otherwise             yes    x             reviewer
     drop          any                   no                   reviewer
+    both x and y  any                   no                   reviewer
     nothing       yes, action drop      no                   check
     nothing       yes, action review    yes    label         "" (counted as unreviewed)
     nothing       no                    yes    label         ""
 
-"accept" takes a model's label without a look at the picture (`curate prelabel --accept`): it speaks for the label
-alone, so a check still drops the picture. Keep, after an accept, keeps that label.
+A picture of both classes has no single label, and would teach the wrong one; the log keeps what was said.
+"unsure" decides nothing. "accept" takes a model's label without a look at the picture (`curate prelabel --accept`):
+it speaks for the label alone, so a check still drops the picture. Keep, after an accept, keeps that label.
 A picture that can't be read is dropped whatever anybody says: there are no pixels to keep.
 """
 
 from __future__ import annotations
 
-import sqlite3
 import uuid
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import astuple, dataclass, fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from curate.errors import StoreError
-from curate.files import explained
 from curate.settings import Settings
 from curate.stages.judge import checks_with_action, names_where
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Answer = Literal["keep", "relabel", "drop", "accept", "undo"]
+Answer = Literal["keep", "relabel", "both", "drop", "unsure", "accept", "undo"]
+Round = Literal["", "vote", "adjudication", "spot", "gold", "repeat"]
 
 
 @dataclass(frozen=True)
 class Decision:
     """One event of the log: a person's word on one picture. sha256 ties it to the content they saw.
 
-    answer "undo" takes back the newest standing decision on that picture. label: for "relabel" and "accept".
+    label: for "relabel" and "accept"; for "both" a JSON list of labels. round: "" outside of a session; "gold" and
+    "repeat" measure the reviewer and decide nothing. undoes: for "undo", the id of what is taken back; "" = the newest
+    standing decision on that picture. quota: how many votes the picture was to get when this one was given.
+    context: what the session showed and measured, as plain data: queue, given, suggested, probability, model, version,
+    mode (single or grid), guideline, seconds and the like.
     """
 
     id: str
@@ -52,6 +54,15 @@ class Decision:
     answer: Answer
     label: str
     note: str
+    round: Round = ""
+    undoes: str = ""
+    quota: int = 1
+    context: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+    @property
+    def verdict(self) -> tuple[str, str]:
+        """What is said, whoever says it: two votes agree when these are equal."""
+        return self.answer, self.label if self.answer in ("relabel", "both") else ""
 
 
 def new_decision(path: str, sha256: str, answer: Answer, reviewer: str, label: str = "", note: str = "") -> Decision:
@@ -60,86 +71,70 @@ def new_decision(path: str, sha256: str, answer: Answer, reviewer: str, label: s
     return Decision(uuid.uuid4().hex, now, reviewer, path, sha256, answer, label, note)
 
 
-def append(log: Path, decisions: Sequence[Decision]) -> None:
-    """Add decisions to the log; on return they are on the disk."""
-    names = [column.name for column in fields(Decision)]
-    with _explained(log), _open(log) as connection:
-        connection.executemany(
-            f"INSERT INTO decisions ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})",  # noqa: S608  our own names
-            [astuple(decision) for decision in decisions],
-        )
-
-
-def read_log(log: Path) -> list[Decision]:
-    """Every decision ever made, oldest first; [] if there is no log."""
-    if not log.exists():
-        return []
-    with _explained(log):
-        try:
-            return _read_log(log, "mode=ro")
-        except sqlite3.OperationalError:  # write-ahead logging takes files beside it, which a read-only disk refuses
-            return _read_log(log, "immutable=1")
-
-
-def _read_log(log: Path, access: str) -> list[Decision]:
-    names = ", ".join(column.name for column in fields(Decision))
-    with closing(sqlite3.connect(f"{log.absolute().as_uri()}?{access}", uri=True, timeout=30)) as connection:
-        if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'decisions'").fetchone():
-            return []  # whoever made the file was killed before it held anything
-        return [Decision(*row) for row in connection.execute(f"SELECT {names} FROM decisions ORDER BY seq")]  # noqa: S608
-
-
-@contextmanager
-def _explained(log: Path) -> Iterator[None]:
-    """Turn what SQLite and the operating system say into a message for people."""
-    try:
-        with explained(log):
-            yield
-    except sqlite3.OperationalError as error:  # a full or read-only disk
-        raise StoreError(
-            f"The decisions in {str(log)!r} can't be read or written: {error}.",
-            "Free some space, or see who may write there; then run the same command again.",
-        ) from error
-    except sqlite3.DatabaseError as error:
-        raise StoreError(
-            f"The decisions in {str(log)!r} are damaged: {error}.", "Restore that file from a backup."
-        ) from error
-
-
-@contextmanager
-def _open(log: Path) -> Iterator[sqlite3.Connection]:
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with closing(sqlite3.connect(log, timeout=30)) as connection:
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")  # acknowledged means on the disk
-        connection.execute(
-            "CREATE TABLE IF NOT EXISTS decisions (seq INTEGER PRIMARY KEY, id TEXT UNIQUE NOT NULL,"
-            " decided_at TEXT NOT NULL, reviewer TEXT NOT NULL, path TEXT NOT NULL, sha256 TEXT NOT NULL,"
-            " answer TEXT NOT NULL, label TEXT NOT NULL, note TEXT NOT NULL)"
-        )
-        with connection:
-            yield connection
-
-
 def standing_decisions(log: Sequence[Decision]) -> dict[str, Decision]:
-    """path -> the decision that holds now: the newest one that was not taken back."""
+    """path -> the decision that holds now: the newest one that was not taken back.
+
+    Of votes of which a picture gets several, one holds when two people agree; until then, what held before does.
+    """
     history: dict[str, list[Decision]] = {}
+    for decision in not_taken_back(log):
+        history.setdefault(decision.path, []).append(decision)
+    found = {path: _standing(events) for path, events in history.items()}
+    return {path: one for path, one in found.items() if one is not None}
+
+
+def not_taken_back(log: Sequence[Decision]) -> list[Decision]:
+    """The decisions that were not undone, oldest first; without those that undo."""
+    standing: dict[str, Decision] = {}
+    by_path: dict[str, list[str]] = {}
     for decision in log:
-        stack = history.setdefault(decision.path, [])
-        if decision.answer == "undo":
-            del stack[-1:]
-        elif decision.answer == "keep" and stack and stack[-1].answer == "accept":
-            stack.append(replace(decision, label=stack[-1].label))
-        else:
-            stack.append(decision)
-    return {path: stack[-1] for path, stack in history.items() if stack}
+        if decision.answer != "undo":
+            standing[decision.id] = decision
+            by_path.setdefault(decision.path, []).append(decision.id)
+            continue
+        ids = by_path.get(decision.path, [])
+        taken_back = decision.undoes or (ids[-1] if ids else "")
+        if standing.pop(taken_back, None) is not None:
+            ids.remove(taken_back)
+    return list(standing.values())
+
+
+def _standing(events: Sequence[Decision]) -> Decision | None:
+    """The decision that holds of those on one picture, none of them undone, oldest first."""
+    holds: Decision | None = None
+    ballot: list[Decision] = []
+    for event in events:
+        if event.round in ("gold", "repeat") or (event.answer == "unsure" and event.quota == 1):
+            continue
+        if event.round == "vote" and event.quota > 1:
+            ballot = [one for one in ballot if one.reviewer != event.reviewer] + [event]
+            holds = agreed(ballot) or holds
+        elif event.answer == "keep" and holds and holds.answer == "accept":
+            holds = replace(event, label=holds.label)
+        elif event.answer != "unsure":
+            holds = event
+    return holds
+
+
+def agreed(ballot: Sequence[Decision]) -> Decision | None:
+    """What most people said, under all their names; None while fewer than half of the quota, or than two, agree.
+
+    ballot: one vote per person. Of a quota of two that differ, a third vote decides.
+    """
+    voters: dict[tuple[str, str], list[Decision]] = {}
+    for vote in ballot:
+        if vote.answer != "unsure":
+            voters.setdefault(vote.verdict, []).append(vote)
+    most = max(voters.values(), key=len, default=[])
+    needed = max(2, max((one.quota for one in ballot), default=1) // 2 + 1)
+    return replace(most[-1], reviewer=", ".join(one.reviewer for one in most)) if len(most) >= needed else None
 
 
 def decide(table: pd.DataFrame, settings: Settings, log: Sequence[Decision] = ()) -> pd.DataFrame:
     """The judged table with reviewed, reviewed_label, reasons, keep, decided_by, final_label and, if given, split.
 
-    reviewed: what a person said ("keep", "relabel", "drop", "accept"; NA if nobody did). Decisions on a content that
-    the file no longer has are stale and don't count.
+    reviewed: what a person said ("keep", "relabel", "both", "drop", "accept"; NA if nobody did). Decisions on a
+    content that the file no longer has are stale and don't count.
     """
     table = with_reviews(table, log)
     dropping = checks_with_action(settings, "drop")
@@ -147,7 +142,7 @@ def decide(table: pd.DataFrame, settings: Settings, log: Sequence[Decision] = ()
     reviewer = table["reviewed_by"].where(table["reviewed"].notna())
     readable = table["read_error"].isna()
     overruled = readable & table["reviewed"].isin(["keep", "relabel"])
-    reasons = reasons.mask(overruled, "").mask(readable & (table["reviewed"] == "drop"), reviewer)
+    reasons = reasons.mask(overruled, "").mask(readable & table["reviewed"].isin(["drop", "both"]), reviewer)
     keep = reasons == ""
     final_label = table["reviewed_label"].fillna(table["label"]).where(keep)
     by_person = readable & ~(table["reviewed"].eq("accept") & ~keep)

@@ -9,16 +9,18 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from curate import versions
-from curate.cache import DECODED, Cache
+from curate.cache import DECODED
 from curate.checks import Column, all_checks, find_check
-from curate.decisions import Answer, Decision, append, new_decision, read_log, with_reviews
+from curate.decisions import Answer, Decision, new_decision
 from curate.errors import SourceError, StoreError
 from curate.objects import digest_of, object_path, source_path
 from curate.paths import to_text
 from curate.progress import Progress, silent
 from curate.project import Project
-from curate.settings import Settings
-from curate.stages.scan import scan_folder
+from curate.review_log import append, read_log
+from curate.settings import STAGES, Settings
+from curate.standing import STUDIES, Standing, State, read_state, same_pictures, stand
+from curate.studies import read_study
 from curate.versions import Version
 
 if TYPE_CHECKING:
@@ -26,11 +28,25 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class Study:
+    """What `prove`, `shortcuts` and the like found last. version: name of the one it is about.
+
+    current: whether the newest version has the same pictures, labels and splits.
+    """
+
+    name: str
+    version: str
+    made_at: str
+    current: bool
+
+
+@dataclass(frozen=True)
 class Status:
     """How a folder stands against its newest version.
 
     new, changed, gone: paths, told by size and time alone; no file is opened. decisions: pictures on which people
-    have decided otherwise since.
+    have decided otherwise since. stages: how each one of `curate run` stands, in their order. studies: what is known
+    beside versions.
     """
 
     project: Project
@@ -39,36 +55,49 @@ class Status:
     changed: list[str]
     gone: list[str]
     decisions: int
+    stages: tuple[Standing, ...]
+    studies: tuple[Study, ...]
+
+    @property
+    def stale(self) -> list[Standing]:
+        """The stages that were done, and would come out differently now."""
+        return [one for one in self.stages if one.judgement in ("stale", "by hand")]
 
     @property
     def up_to_date(self) -> bool:
-        """Whether `curate clean` would have nothing to look at."""
-        return not (self.new or self.changed or self.gone or self.decisions)
+        """Whether whatever was done still stands."""
+        return not self.stale
 
 
-def status(folder: str | Path, *, store: str | Path | None = None) -> Status:
-    """Compare the folder with the newest version by name, size and time. Raises VersionNotFound, StoreError."""
-    project = Project.at(folder, store)
+def status(
+    folder: str | Path,
+    *,
+    store: str | Path | None = None,
+    config: str | Path | None = None,
+    changes: Mapping[str, Any] | None = None,
+) -> Status:
+    """Compare the folder, labels, decisions and settings with what the newest version was made of.
+
+    Raises VersionNotFound, StoreError, SettingsError.
+    """
+    project = Project.at(folder, store, config)
     project.require_store()
-    version = versions.find_version(project.versions, None)
-    rows = versions.read_decisions(project.versions, version)
-    found = scan_folder(project.folder).table()
-    seen = Cache(project.cache).last_read().rename(columns={"sha256": "seen_sha256"})
-    seen = seen.astype({name: found[name].dtype for name in ("path", "size_bytes", "mtime_ns", "inode")})
-    now = found.merge(seen, on=["path", "size_bytes", "mtime_ns", "inode"], how="left")
-    now = now.merge(rows[["path", "sha256"]], on="path", how="left", indicator=True)
-    new = now.loc[now["_merge"] == "left_only", "path"]
-    differs = (now["_merge"] == "both") & now["sha256"].notna() & (now["seen_sha256"] != now["sha256"])
-    gone = rows.loc[~rows["path"].isin(found["path"]) & rows["sha256"].notna(), "path"]
-    decisions = _undecided(rows, read_log(project.review_log))
-    return Status(project, version, list(new), list(now.loc[differs, "path"]), list(gone), decisions)
+    versions.find_version(project.versions, None)
+    state = read_state(project, changes)
+    found = state.differences
+    stages = tuple(stand(state, stage) for stage in STAGES)
+    return Status(
+        project, state.version, found.new, found.changed, found.gone, found.decisions, stages, _studies(state)
+    )
 
 
-def _undecided(rows: pd.DataFrame, log: Sequence[Decision]) -> int:
-    """How many rows have other decisions in the log than in the version."""
-    names = ["reviewed", "reviewed_label", "reviewed_by"]
-    differ = with_reviews(rows, log)[names].fillna("") != rows[names].astype("str").fillna("")
-    return int(differ.any(axis=1).sum())
+def _studies(state: State) -> tuple[Study, ...]:
+    known = {name: read_study(state.project, name) for name in STUDIES}
+    return tuple(
+        Study(name, study.version_name, study.made_at, same_pictures(state, study.version_id))
+        for name, study in known.items()
+        if study is not None
+    )
 
 
 @dataclass(frozen=True)

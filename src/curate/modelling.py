@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from curate import versions
-from curate.decisions import append, given_labels, new_decision, read_log
+from curate.decisions import given_labels, new_decision
 from curate.embeddings import Embeddings, embed
 from curate.errors import CurateError, SourceError
 from curate.executors import executor_for
@@ -24,6 +24,7 @@ from curate.opinions import Opinions, keep_opinions, read_opinions
 from curate.pipeline import Look, conclude, freeze, look_at, summaries
 from curate.progress import Progress, silent
 from curate.project import Project
+from curate.review_log import append, read_log
 from curate.settings import Settings, settings_of_version
 from curate.stages.flag import Outside, flag_opinions
 from curate.stages.prelabel import prelabel_opinions
@@ -113,6 +114,8 @@ def flag(
         outside = Outside(as_path(pred_probs), as_path(votes))
         trained = settings.models.backbone != BUILTIN
         said = flag_opinions(scene.kept, scene.vectors(), outside, knows_things=trained, progress=progress)
+        if outside.pred_probs is not None:
+            said.summary["pred_probs"] = str(outside.pred_probs)  # `curate run` must not put ours in place of them
         return _concluded("flag", scene, said, dry_run)
 
 

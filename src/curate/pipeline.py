@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Any
 
 from curate.cache import Cache
 from curate.checks import all_checks
-from curate.decisions import Decision, decide, given_labels, read_log, stale_decisions
+from curate.decisions import Decision, decide, given_labels, stale_decisions
 from curate.errors import SourceError
 from curate.executors import Executor, executor_for
 from curate.objects import keep_objects
 from curate.opinions import Opinions, read_opinions, with_opinions
 from curate.progress import Progress, silent
 from curate.project import Project
+from curate.review_log import read_log
 from curate.settings import Settings, as_dict, load_settings
 from curate.stages.balance import unbalanced, with_balance
 from curate.stages.judge import judge

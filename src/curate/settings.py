@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from curate.exporters import Exporter
 
 OPINION_CHECKS = ("label_error", "outlier")  # they judge what `curate flag` says
+
+StageName = Literal["clean", "normalize", "prelabel", "flag", "split", "rebalance", "report"]
+STAGES: tuple[StageName, ...] = get_args(StageName)  # in the order in which `curate run` goes through them
 
 
 class ScanSettings(BaseModel):
@@ -105,6 +108,19 @@ class RebalanceSettings(BaseModel):
     seed: str = Field("curate", description="Any text; another one chooses others, where chance decides.")
 
 
+class RunSettings(BaseModel):
+    """What `curate run` goes through."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    stages: tuple[StageName, ...] = Field(
+        STAGES,
+        description="The stages, always in this order. One that the data or the settings give no reason for is "
+        "skipped, and you are told why: normalize needs `normalize.size`, rebalance `rebalance.strategy`, prelabel "
+        "pictures with and without a label, flag two classes, split labels or a section `[split]`.",
+    )
+
+
 def _section(name: str, parts: Mapping[str, Check] | Mapping[str, Labeler] | Mapping[str, Exporter]) -> type[BaseModel]:
     """A section with one subsection per check, labeler or export format, of its own settings class."""
     fields: dict[str, Any] = {
@@ -131,6 +147,7 @@ def settings_model() -> type[BaseModel]:
         normalize=(Transform, Transform()),
         split=(SplitSettings, SplitSettings()),
         rebalance=(RebalanceSettings, RebalanceSettings()),
+        run=(RunSettings, RunSettings()),
         card=(CardSettings, CardSettings()),
         exporters=(exporters, exporters()),
         labelers=(labelers, labelers()),
@@ -148,6 +165,7 @@ class Settings(BaseModel):
     normalize: Transform
     split: SplitSettings
     rebalance: RebalanceSettings
+    run: RunSettings
     card: CardSettings
     exporters: Any  # one field per export format, of its own settings class
     labelers: Any  # one field per labeler, of its own settings class

@@ -1,29 +1,35 @@
-"""`curate status`: the folder against its newest version."""
+"""`curate status`: what was done for a folder, and what of it still stands."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from curate_cli import options
 
+if TYPE_CHECKING:
+    from curate.inspection import Status
 
-@click.command("status", short_help="What changed in DIR since the newest version.")
+
+@click.command("status", short_help="What is out of date in DIR, and why.")
 @options.folder
 @options.store
+@options.config
 @options.as_json
-def command(folder: Path, store: Path | None, as_json: bool) -> None:
-    """Say what changed in DIR since the newest version; opens no image.
+def command(folder: Path, store: Path | None, config: Path | None, as_json: bool) -> None:
+    """Say what changed in DIR since the newest version, and which stages of
+    `curate run` are out of date by it; opens no image.
 
     \b
     Example:
       curate status ./images
     """
     from curate.inspection import status
-    from curate_cli.output import WAITING, command_line, home, name_some, print_json
+    from curate_cli.output import print_json
 
-    found = status(folder, store=store)
+    found = status(folder, store=store, config=config)
     if as_json:
         print_json(
             {
@@ -33,7 +39,13 @@ def command(folder: Path, store: Path | None, as_json: bool) -> None:
                 "up_to_date": found.up_to_date,
             }
         )
-        return
+    else:
+        _print(found)
+
+
+def _print(found: Status) -> None:
+    from curate_cli.output import home, name_some, print_notes
+
     made = found.version.created_at[:16].replace("T", " ")
     click.echo(f"{home(found.project.folder)}: newest version {found.version.name}, made {made} UTC")
     for title, paths in (("new", found.new), ("changed", found.changed), ("gone", found.gone)):
@@ -41,9 +53,23 @@ def command(folder: Path, store: Path | None, as_json: bool) -> None:
             click.echo(f"  {len(paths):,} {title}: {name_some(paths)}")
     if found.decisions:
         click.echo(f"  {found.decisions:,} decisions since")
-    verbs = [] if found.up_to_date else ["clean"]
-    for name, what, verb in WAITING:
-        if number := found.version.counts.get(name, 0):
-            click.echo(f"  {number:,} kept pictures {what} yet")
-            verbs.append(verb)
-    click.echo(f"Next: {command_line(verbs[0], found.project)}" if verbs else "Up to date.")
+    for one in found.stale:
+        print_notes([f"{one.stage}: {one.why}"])
+    for study in found.studies:
+        if not study.current:
+            click.echo(f"  {study.name} is about {study.version}")
+    never = [one.stage for one in found.stages if one.judgement == "never"]
+    if never:
+        click.echo(f"  not done yet: {', '.join(never)}")
+    _print_next(found)
+
+
+def _print_next(found: Status) -> None:
+    from curate_cli.output import command_line
+
+    if not found.stale:
+        click.echo("Up to date.")
+        return
+    first = found.stale[0]
+    verb, options = (first.stage, first.options) if len(found.stale) == 1 else ("run", ())
+    click.echo(f"Next: {command_line(verb, found.project, *options)}")

@@ -92,6 +92,24 @@ def read(source: Path) -> Iterator[Item]:
         yield _item(task, folder, names)
 
 
+def answers(file: Path) -> Iterator[tuple[str, str, str, str, str]]:
+    """Every answer to a task that curate wrote: path and sha256 of the picture, annotator, when, label.
+
+    Raises SourceError when the file can't be understood, or curate wrote none of its tasks.
+    """
+    tasks = _merged(_tasks(file))
+    ours = [task for task in tasks if is_label(task.data.get("path")) and is_label(task.data.get("sha256"))]
+    if not ours:
+        raise SourceError(
+            f"No task of {str(file)!r} says which picture of a folder it is about.",
+            "Give the export of a project whose tasks come from: curate export DIR OUT --format labelstudio",
+        )
+    names = _class_names(file.parent)
+    for task in ours:
+        for annotator, (when, choice) in sorted(task.answers.items()):
+            yield task.data["path"], task.data["sha256"], annotator, when, names.get(choice, choice)
+
+
 # ---- Which file
 
 
