@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -20,11 +21,15 @@ import curate
 from curate.checks import all_checks
 from curate.errors import SourceError
 from curate.inspection import record_decisions
+from curate.project import Project
 from curate.reporting.commands import Commands
-from curate.reporting.plots import bin_edges, flagged_side, histogram
+from curate.reporting.plots import Interval, bin_edges, flagged_side, histogram, intervals
+from curate.reporting.training import balance_of
+from curate.studies import Name, keep_study
+from curate.versions import find_version
 from pictures import ODD_NAMES, READABLE, UNREADABLE, turned, write_odd_names
 
-VOID = {"meta", "img", "line", "rect", "link", "br", "hr", "wbr", "input"}
+VOID = {"meta", "img", "line", "rect", "circle", "link", "br", "hr", "wbr", "input"}
 BLOCKS = {"dt", "dd", "p", "li", "th", "td", "summary", "h1", "h2", "h3"}  # a line of its own: words end there
 
 
@@ -439,3 +444,268 @@ def test_a_single_value_far_from_the_rest_stays_visible() -> None:
 
 def test_values_that_are_missing_are_not_drawn() -> None:
     assert histogram(np.array([np.nan, np.nan]), 0.5, np.array([False, False])) is None
+
+
+# ---- What training sees, and what studies found
+
+
+def dealt(folder: Path) -> Path:
+    """A folder of 8 cats and 4 dogs, each class half in train and half in test."""
+    for number in range(12):
+        label, split = ("cats", "dogs")[number % 3 == 0], ("train", "test")[number % 2]
+        save(folder / split / label / f"{number}.jpg", seed=100 + number)
+    curate.clean(folder, changes=only(), workers=1)
+    return folder
+
+
+def keep(folder: Path, name: Name, result: dict[str, Any], version: str = "v1") -> None:
+    project = Project.at(folder)
+    keep_study(project, name, find_version(project.versions, version), result)
+
+
+def rows_of(page: Parsed, section: str) -> list[str]:
+    """The text of each row of the tables of a section, by the id of its heading."""
+    html = page.all("section", **{"aria-labelledby": section})[0].text
+    return [" ".join(one.text.split()) for one in page.all("tr") if one.text in html]
+
+
+TRAIT = {
+    "trait": "brightness",
+    "kind": "look",
+    "what": "median luma",
+    "verdict": "shortcut",
+    "p": 0.0002,
+    "adjusted_p": 0.0004,
+    "accuracy": 0.9,
+    "interval": [0.8, 0.96],
+    "carriers": [
+        {"label": "cats", "how": "brighter", "told_apart": 0.9, "p": 0.0002, "inside": 180.0, "outside": 90.0},
+    ],
+    "sides": [
+        {"title": "cats, brighter", "paths": ["train/cats/2.jpg", "gone.jpg"]},
+        {"title": "other classes, darker", "paths": ["train/dogs/0.jpg"]},
+    ],
+    "sentence": "Knowing only the brightness, 90% of labels are guessed right where 50% is chance.",
+    "why": "",
+}
+SHORTCUTS = {
+    "independent": 12,
+    "unlabelled": 0,
+    "classes": ["cats", "dogs"],
+    "rare": {},
+    "chance": 0.5,
+    "shuffles": 9999,
+    "traits": [TRAIT, TRAIT | {"trait": "format", "verdict": "not tested", "why": "it is the same in all pictures"}],
+}
+METRIC = {
+    "name": "balanced accuracy",
+    "a": 0.8,
+    "b": 0.85,
+    "low": 0.01,
+    "high": 0.09,
+    "difference": 0.05,
+    "better": "b",
+}
+RECALL = {"name": "cats", "a": 0.7, "b": 0.6, "low": -0.3, "high": 0.1, "difference": -0.1, "better": "neither"}
+PROOF = {
+    "a": "v1",
+    "b": "v2",
+    "learner": "linear probe",
+    "repeats": 20,
+    "learns": {"a": 60, "b": 50},
+    "test": {"part": "test", "labels_of": "v2", "pictures": 40},
+    "verdict": "b",
+    "sentence": "v2 is better by 5.0 points of balanced accuracy.",
+    "metrics": [METRIC],
+    "recalls": [RECALL | {"pictures": 20}],
+    "notes": ["Recalls are rough."],
+}
+LEAKS = {
+    "splits": [
+        {"split": "test", "pictures": 6, "exact": 1, "near": 2, "group": 0, "gain": 0.1, "gain_interval": [0.02, 0.2]},
+    ],
+    "pairs": [
+        {"path": "test/cats/1.jpg", "split": "test", "other": "train/cats/2.jpg", "relation": "near copy"},
+    ],
+    "note": "",
+}
+OUTCOME = {"names": [], "epoch": 60, "used": 60, "sizes": [["cats", 40], ["dogs", 20]], "effective": 60.0}
+GAIN = {"value": 0.05, "low": 0.01, "high": 0.09}
+STRATEGIES = {
+    "judged_by": "val",
+    "unjudged": [],
+    "outcomes": [
+        OUTCOME | {"score": {"value": 0.8, "low": 0.7, "high": 0.9}, "gain": None, "chosen": False, "verdict": ""},
+        OUTCOME | {"names": ["random-over"], "score": GAIN, "gain": GAIN, "chosen": True, "verdict": "better"},
+    ],
+}
+NEXT = {
+    "for": "label",
+    "by": "combined",
+    "pictures": [{"path": "train/cats/2.jpg", "why": "the model hesitates"}],
+    "thin": {
+        "classes": [{"label": "owls", "pictures": 3, "different": 2, "expected": 0.0}],
+        "islands": [{"pictures": 4, "labels": {"cats": 3}, "examples": ["train/cats/4.jpg"]}],
+        "confusions": [{"first": "cats", "second": "dogs", "confused": 5, "pictures": 60}],
+    },
+}
+STUDIES: dict[Name, dict[str, Any]] = {
+    "leakage": LEAKS,
+    "shortcuts": SHORTCUTS,
+    "strategies": STRATEGIES,
+    "proof": PROOF,
+    "next": NEXT,
+}
+SECTION_OF = {"leakage": "splits", "shortcuts": "shortcuts", "strategies": "balance", "proof": "proof", "next": "thin"}
+
+
+def test_a_page_without_splits_and_studies_has_no_section_on_them(folder: Path) -> None:
+    page = made(folder, only(*CHECKS))
+
+    for name in {*SECTION_OF.values()}:
+        assert page.all("section", **{"aria-labelledby": name}) == []
+
+
+def test_shares_of_the_splits_are_told(tmp_path: Path) -> None:
+    page = read(curate.report(dealt(tmp_path / "images")))
+
+    assert "train 6 50.0 %" in rows_of(page, "splits")
+    assert "dogs 2 2" in rows_of(page, "splits")
+    assert "Every class is in every split." in page.text
+
+
+def test_every_study_has_its_section_and_its_link(tmp_path: Path) -> None:
+    folder = dealt(tmp_path / "images")
+    for name, result in STUDIES.items():
+        keep(folder, name, result)
+
+    page = read(curate.report(folder))
+
+    linked = {one.attributes["href"] for one in page.all("a")}
+    for section in SECTION_OF.values():
+        assert len(page.all("section", **{"aria-labelledby": section})) == 1
+        assert f"#{section}" in linked
+    levels = [int(one.tag[1]) for one in page.elements if re.fullmatch("h[1-6]", one.tag)]
+    assert all(after <= before + 1 for before, after in pairwise(levels))
+    names = [one.attributes["id"] for one in page.elements if "id" in one.attributes]
+    assert len(names) == len(set(names))
+
+
+def test_a_shortcut_is_told_with_its_pictures_and_what_is_gone_is_named(tmp_path: Path) -> None:
+    folder = dealt(tmp_path / "images")
+    keep(folder, "shortcuts", SHORTCUTS)
+
+    page = read(curate.report(folder))
+
+    assert "brightness shortcut 90.0 % (80 % to 96 %) 0.0004 cats, brighter: 90 %" in rows_of(page, "shortcuts")
+    assert "Not tested: format (it is the same in all pictures)." in page.text
+    strips = page.all("ul", class_="strip")
+    assert re.findall(r"[\w/]+\.jpg", strips[0].text) == ["train/cats/2.jpg", "gone.jpg"]
+    assert len(page.all("img", alt="Thumbnail of train/cats/2.jpg")) == 1
+    assert len(page.all("p", class_="gone")) == 1
+
+
+def test_a_proof_tells_the_verdict_and_the_interval_of_each_figure(tmp_path: Path) -> None:
+    folder = dealt(tmp_path / "images")
+    keep(folder, "proof", PROOF)
+
+    page = read(curate.report(folder))
+
+    assert page.all("p", class_="verdict good")[0].text.strip() == PROOF["sentence"]
+    assert "balanced accuracy better 80.0 % 85.0 % +5.0 (+1.0 to +9.0)" in rows_of(page, "proof")
+    assert "cats 70.0 % 60.0 % -10.0 (-30.0 to +10.0) 20" in rows_of(page, "proof")
+
+
+def test_leaks_stand_beside_what_gives_them_away(tmp_path: Path) -> None:
+    folder = dealt(tmp_path / "images")
+    keep(folder, "leakage", LEAKS)
+
+    page = read(curate.report(folder))
+
+    assert "test 6 1 2 0 +10.0 (+2.0 to +20.0)" in rows_of(page, "splits")
+    pair = page.all("li", class_="card pair")[0].text.split()
+    assert pair.index("test/cats/1.jpg") < pair.index("train/cats/2.jpg")
+
+
+def test_strategies_are_compared_with_none(tmp_path: Path) -> None:
+    folder = dealt(tmp_path / "images")
+    keep(folder, "strategies", STRATEGIES)
+
+    page = read(curate.report(folder))
+
+    assert "no rebalancing 60 60 60 40 20 80.0 %" in rows_of(page, "balance")
+    assert "random-over chosen better 60 60 60 40 20 5.0 % +5.0 (+1.0 to +9.0)" in rows_of(page, "balance")
+
+
+def test_thin_places_are_told(tmp_path: Path) -> None:
+    folder = dealt(tmp_path / "images")
+    keep(folder, "next", NEXT)
+
+    page = read(curate.report(folder))
+
+    assert "owls 3 2 0" in rows_of(page, "thin")
+    assert "cats dogs 5 60" in rows_of(page, "thin")
+    assert "4 pictures cats 3" in " ".join(page.all("h4", id="island-1")[0].text.split())
+
+
+def test_a_study_of_another_version_says_so(tmp_path: Path) -> None:
+    folder = dealt(tmp_path / "images")
+    keep(folder, "shortcuts", SHORTCUTS)
+    save(folder / "train/cats/new.jpg", seed=300)
+    curate.clean(folder, changes=only(), workers=1)
+
+    assert "This was found of v1, and may no longer be so in v2." in read(curate.report(folder)).text
+    assert "This was found of" not in read(curate.report(folder, "v1")).text
+
+
+@pytest.mark.parametrize(
+    "result",
+    [{}, {"traits": 3}, SHORTCUTS | {"chance": None}, {name: one for name, one in SHORTCUTS.items() if name != "rare"}],
+)
+def test_a_study_of_another_form_is_named_and_harms_nothing(tmp_path: Path, result: dict[str, Any]) -> None:
+    folder = dealt(tmp_path / "images")
+    keep(folder, "shortcuts", result)
+
+    page = read(curate.report(folder))
+
+    assert page.all("section", **{"aria-labelledby": "shortcuts"}) == []
+    assert "Not shown, as another release of curate found it: shortcuts." in page.text
+
+
+def test_names_in_studies_are_shown_not_run(tmp_path: Path) -> None:
+    folder = dealt(tmp_path / "images")
+    nasty = "<script>alert(1)</script>"
+    keep(folder, "shortcuts", SHORTCUTS | {"traits": [TRAIT | {"trait": nasty, "sentence": nasty}]})
+    keep(folder, "proof", PROOF | {"notes": [nasty], "recalls": [RECALL | {"name": nasty, "pictures": 1}]})
+
+    assert read(curate.report(folder)).all("script") == []
+
+
+def test_balance_before_and_after_is_told_where_training_is_rebalanced(tmp_path: Path) -> None:
+    """Cats: 40 pictures seen once. Dogs: 20 pictures, of which 5 are left out and 15 seen twice."""
+    rows = pd.DataFrame({"keep": True, "split": "train", "final_label": ["cats"] * 40 + ["dogs"] * 20})
+    rows = rows.assign(repeat=[1] * 40 + [0] * 5 + [2] * 15, weight=1.0)
+    version = find_version(Project.at(dealt(tmp_path / "images")).versions, None)
+
+    found = balance_of(rows, version)
+
+    assert found is not None
+    assert [(one.label, one.pictures, one.seen) for one in found.classes] == [("cats", 40, 40), ("dogs", 20, 30)]
+    assert (found.ratio_before, round(found.ratio_after, 3), found.left_out) == (2.0, 1.333, 5)
+    assert balance_of(rows.assign(repeat=1), version) is None
+
+
+def test_intervals_are_drawn_between_their_ends_and_the_reference() -> None:
+    """The axis holds -1 to 3 and some space; names stand above their lines, 34 units apart."""
+    drawn = intervals([Interval("a", 2.0, 1.0, 3.0), Interval("b", -0.5, -1.0, 0.5, True)], 0.0)
+
+    assert drawn is not None
+    first, second = drawn.rows
+    assert first.low_x < first.x < first.high_x
+    assert second.low_x < drawn.reference_x < second.high_x < first.low_x
+    assert (second.y - first.y, first.text_y < first.y) == (34, True)
+
+
+def test_intervals_that_are_no_numbers_are_not_drawn() -> None:
+    assert intervals([Interval("a", float("nan"), 0.0, 1.0)], 0.0) is None
+    assert intervals([], 0.0) is None

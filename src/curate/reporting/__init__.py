@@ -1,16 +1,18 @@
 """`curate report`: what was found in a folder, as one HTML file that needs nothing else.
 
 No network, no script: the file can be mailed, archived and opened in ten years. `contents` lists what is on the
-page, `page` and `findings` work it out, `thumbnails` and `plots` make its pictures, page.html and style.css its
-looks.
+page, `page`, `findings`, `training` and `studies` work it out, `thumbnails` and `plots` make its pictures, page.html,
+training.html and style.css its looks.
 """
 
 from __future__ import annotations
 
 import os
 import re
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
+from typing import get_args
 
 from markupsafe import Markup, escape
 
@@ -25,9 +27,13 @@ from curate.reporting.commands import Commands
 from curate.reporting.contents import Page
 from curate.reporting.page import build_page
 from curate.reporting.plots import number
+from curate.reporting.studies import Found
 from curate.reporting.thumbnails import Thumbnail, make_thumbnails
+from curate.studies import Name, read_study
 
 __all__ = ["report"]
+
+NAME_CHARACTERS = 46  # of 12 px, on 340 px
 
 
 def report(
@@ -40,7 +46,8 @@ def report(
 ) -> Path:
     """Write a page about a version and return where it is: `output`, or report.html in the store.
 
-    The same version of the same folder gives the same page. Pictures that are gone or changed since are named,
+    What `prove`, `shortcuts` and the like found last is on it, with the version that it is about. The same version of
+    the same folder gives the same page until one of them runs again. Pictures that are gone or changed since are named,
     without a thumbnail. Raises VersionNotFound, StoreError, SourceError for an output inside the image folder.
     """
     project = Project.at(folder, store)
@@ -52,22 +59,43 @@ def report(
         )
     found = versions.find_version(project.versions, version)
     table = in_order(versions.read_table(project.versions, found))
-    page = build_page(table, found, to_text(project.folder.name), Commands.of(project, folder))
+    studies = {name: study for name in get_args(Name) if (study := read_study(project, name))}
+    page = build_page(table, found, to_text(project.folder.name), Commands.of(project, folder), studies)
     wanted = [(picture.path, picture.sha256) for picture in page.shown()]
     write_text(target, render(page, make_thumbnails(project, wanted, progress)), durable=False)
     return target
 
 
 def render(page: Page, thumbnails: dict[str, Thumbnail]) -> str:
-    """The page as HTML. thumbnails: by sha256; a picture without one gets a note in its place."""
-    from jinja2 import Environment, StrictUndefined
+    """The page as HTML. thumbnails: by sha256; a picture without one gets a note in its place.
 
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"printable": printable, "breakable": breakable, "number": number}
-    home = files("curate.reporting")
-    template = environment.from_string(home.joinpath("page.html").read_text(encoding="utf-8"))
-    style = Markup(home.joinpath("style.css").read_text(encoding="utf-8"))  # noqa: S704  our own file
-    return template.render(page=page, thumbnails=thumbnails, style=style)
+    Studies are what other releases may have left: where one lacks something, the page is shown without them.
+    """
+    from jinja2 import Environment, FunctionLoader, StrictUndefined, UndefinedError
+
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, loader=FunctionLoader(_own)
+    )
+    environment.filters |= {"printable": printable, "breakable": breakable, "shortened": shortened, "number": number}
+    style = Markup(_own("style.css"))  # noqa: S704  our own file
+    template = environment.get_template("page.html")
+    try:
+        return template.render(page=page, thumbnails=thumbnails, style=style)
+    except (UndefinedError, TypeError, ValueError):
+        if not page.found.read:
+            raise
+        bare = replace(page, found=Found(unread=(*page.found.unread, *page.found.read)))
+        return template.render(page=bare, thumbnails=thumbnails, style=style)
+
+
+def _own(name: str) -> str:
+    """The text of a file beside this one."""
+    return files("curate.reporting").joinpath(name).read_text(encoding="utf-8")
+
+
+def shortened(text: str) -> str:
+    """A name that fits above its line in a plot; the table beside it has it whole."""
+    return text if len(text) <= NAME_CHARACTERS else text[: NAME_CHARACTERS - 1] + "…"
 
 
 def breakable(text: str) -> Markup:

@@ -35,6 +35,10 @@ class Commands:
         """Prints every row."""
         return self._line("table", self.folder, *self.options)
 
+    def run(self, verb: str, *options: str) -> str:
+        """Runs another command on the same folder."""
+        return self._line(verb, self.folder, *self.options, *options)
+
     def _line(self, *words: str) -> str:
         line = "curate " + " ".join(map(shlex.quote, words))
         return line.encode("utf-8", "backslashreplace").decode()  # a folder's name may be no UTF-8; a page is

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from curate.reporting.commands import Commands
 from curate.reporting.labels import Labels, Prelabels
 from curate.reporting.plots import Histogram
 from curate.versions import Version
+
+if TYPE_CHECKING:
+    from curate.reporting.studies import Found  # which shows pictures as this module has them
+    from curate.reporting.training import Balance, Splits
 
 Verdict = Literal["kept", "review", "dropped"]  # "review": kept, but nobody has looked at it yet
 
@@ -132,7 +136,10 @@ class Distribution:
 
 @dataclass(frozen=True)
 class Page:
-    """All that the page shows. counts: as `curate.summary.count` gives them. people: what persons decided."""
+    """All that the page shows. counts: as `curate.summary.count` gives them. people: what persons decided.
+
+    splits: None where no picture is in one. balance: None where each counts once. found: what commands found out.
+    """
 
     folder: str
     version: Version
@@ -148,6 +155,9 @@ class Page:
     settings: dict[str, list[Setting]]
     labels: Labels | None
     prelabels: Prelabels | None
+    splits: Splits | None
+    balance: Balance | None
+    found: Found
 
     @property
     def dropped_by_people(self) -> dict[str, int]:
@@ -174,3 +184,4 @@ class Page:
             yield from card.look_alikes
         for group in self.groups:
             yield from group.pictures
+        yield from self.found.pictures()

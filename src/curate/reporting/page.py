@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from curate.checks import all_checks
@@ -14,6 +15,9 @@ from curate.reporting.findings import find, in_order_of_weight
 from curate.reporting.labels import labels_of, prelabels_of
 from curate.reporting.plots import histogram
 from curate.reporting.rows import action_of, as_dicts, is_flagged, is_waiting, numbers, picture, pictures, thresholds
+from curate.reporting.studies import found_in
+from curate.reporting.training import balance_of, splits_of
+from curate.studies import Study
 from curate.summary import count, is_other
 from curate.versions import Version
 
@@ -28,8 +32,10 @@ MAX_GROUPS = 12
 MAX_MEMBERS = 6  # per group
 
 
-def build_page(table: pd.DataFrame, version: Version, folder: str, commands: Commands) -> Page:
-    """The page about a version. table: all of it. folder: its name, for the title."""
+def build_page(
+    table: pd.DataFrame, version: Version, folder: str, commands: Commands, studies: Mapping[str, Study]
+) -> Page:
+    """The page about a version. table: all of it. folder: its name, for the title. studies: those that were kept."""
     images = table[~is_other(table)].set_index("path", drop=False).rename_axis(None)
     counts = count(table)
     settings = _settings(version, commands)
@@ -51,6 +57,9 @@ def build_page(table: pd.DataFrame, version: Version, folder: str, commands: Com
         settings=settings,
         labels=labels_of(version),
         prelabels=prelabels_of(version),
+        splits=splits_of(images),
+        balance=balance_of(images, version),
+        found=found_in(studies, images, version),
     )
 
 

@@ -1,4 +1,6 @@
-"""Histograms with a threshold drawn in: the arithmetic of where each bar goes; the page draws them as inline SVG.
+"""Plots, as the arithmetic of where each bar, line and letter goes; the page draws them as inline SVG.
+
+Three kinds: histograms with a threshold drawn in, one curve, and intervals below each other against a reference.
 
 Bins are counted from the threshold outwards, so that no bar straddles it and the coloured ones are those beyond.
 Rejected: matplotlib; docs/decisions/0002-report-plots.md says why.
@@ -7,6 +9,7 @@ Rejected: matplotlib; docs/decisions/0002-report-plots.md says why.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -159,6 +162,69 @@ def curve(points: list[tuple[float, float]], level: float, reached: float) -> Cu
         tuple(Tick(f"{share:.0%}", x(share)) for share in (0.0, 0.25, 0.5, 0.75, 1.0)),
         tuple(Tick(f"{share:.0%}", y(share)) for share in heights),
     )
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A value between two ends, all in the unit of the axis. stands_out: drawn in colour."""
+
+    name: str
+    value: float
+    low: float
+    high: float
+    stands_out: bool = False
+
+
+@dataclass(frozen=True)
+class DrawnInterval:
+    """An interval ready to draw. text_y: of its name; y: of its line; x, low_x, high_x: along the axis."""
+
+    interval: Interval
+    text_y: float
+    y: float
+    x: float
+    low_x: float
+    high_x: float
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """Intervals below each other, ready to draw. reference: the value that means nothing, such as chance.
+
+    height: of the view box; bottom: of the area; names stand above their lines, so that a phone has room for both.
+    """
+
+    rows: tuple[DrawnInterval, ...]
+    reference: float
+    reference_x: float
+    x_ticks: tuple[Tick, ...]
+    bottom: float
+    height: float
+
+
+INTERVAL_LEFT, INTERVAL_RIGHT = 10, 350  # no axis of numbers at the left
+ROW_HEIGHT = 34  # a line of text and the line below it
+
+
+def intervals(rows: Sequence[Interval], reference: float) -> Intervals | None:
+    """The intervals in the order given, on an axis that holds all ends and the reference; None without any."""
+    ends = [reference, *(end for row in rows for end in (row.low, row.value, row.high))]
+    if not rows or not all(map(math.isfinite, ends)):
+        return None
+    low, high = min(ends), max(ends)
+    space = 0.04 * (high - low) or 1.0
+    low, high = low - space, high + space
+
+    def x(value: float) -> float:
+        return round(INTERVAL_LEFT + (INTERVAL_RIGHT - INTERVAL_LEFT) * (value - low) / (high - low), 2)
+
+    drawn = tuple(
+        DrawnInterval(row, 16 + ROW_HEIGHT * place, 27 + ROW_HEIGHT * place, x(row.value), x(row.low), x(row.high))
+        for place, row in enumerate(rows)
+    )
+    bottom = 4.0 + ROW_HEIGHT * len(rows)
+    ticks = tuple(Tick(number(value), x(value)) for value in _round_values(low, high))
+    return Intervals(drawn, reference, x(reference), ticks, bottom, bottom + 24)
 
 
 def number(value: float) -> str:
