@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 DATA ?= ../shared/data
+SUDO := $(shell [ "$$(id -u)" = 0 ] || command -v sudo)
 
 .PHONY: all demo test lint docs bench sample clean
 all: lint test
@@ -39,7 +40,13 @@ demo: .venv/user  ## curate the sample set, and compare what was found with what
 	@echo
 	$(BIN)/curate report sample_datasets/road_signs
 
-test: .venv/developer .oracles/ready  ## run the tests
+# Tests drive a real browser and a real database server, both from Debian's packages.
+.venv/debian: .venv/developer
+	command -v chromium >/dev/null && ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || { \
+	  $(SUDO) apt-get update --quiet && $(SUDO) apt-get install --quiet --yes --no-install-recommends chromium postgresql; }
+	@touch $@
+
+test: .venv/developer .venv/debian .oracles/ready  ## run the tests
 	$(BIN)/python -m pytest
 
 lint: .venv/developer  ## format, lint, types, and documentation that is generated from the code
@@ -65,6 +72,9 @@ bench: .venv/benchmarks  ## speed and truth against the strongest peer; needs th
 	$(BIN)/python benchmarks/neighbours.py
 	$(BIN)/python benchmarks/normalize.py --data $(DATA)
 	$(BIN)/python benchmarks/leakage.py --data $(DATA)
+	$(BIN)/python benchmarks/balance.py --data $(DATA)
+	$(BIN)/python benchmarks/shortcuts.py --data $(DATA)
+	$(BIN)/python benchmarks/review.py
 
 clean:
 	rm -rf .venv .oracles build dist .mypy_cache .ruff_cache .pytest_cache

@@ -24,6 +24,7 @@ from curate.importers import all_importers
 from curate.inspection import columns
 from curate.labelers import all_labelers
 from curate.settings import load_settings, settings_model
+from curate.strategies import all_strategies
 from curate_cli.main import cli
 
 DOCS = Path(__file__).parent
@@ -91,6 +92,20 @@ def labelers_page() -> str:
         parts += [f"\n## {name}\n", _with_code(inspect.getdoc(sys.modules[labeler.propose.__module__]) or "")]
         if labeler.settings.model_fields:
             parts.append("\n" + _settings_table(f"labelers.{name}", labeler.settings))
+    return "\n".join(parts)
+
+
+def strategies_page() -> str:
+    """Every way to bring classes into balance: its module's docstring."""
+    rows = [(f"[{name}](#{name})", one.summary) for name, one in all_strategies().items()]
+    parts = [
+        "# Strategies\n",
+        "What `curate rebalance --strategy` can do. Each is one file in `src/curate/strategies/`; how to choose and to",
+        "combine them is told in [balance](balance.md).\n",
+        _table(("strategy", "what it does"), rows),
+    ]
+    for name, one in all_strategies().items():
+        parts += [f"\n## {name}\n", _about(one.about)]
     return "\n".join(parts)
 
 
@@ -234,6 +249,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "checks.md": checks_page,
     "labelers.md": labelers_page,
     "settings.md": settings_page,
+    "strategies.md": strategies_page,
     "columns.md": columns_page,
     "formats.md": formats_page,
     **{f"formats/{name}.md": partial(format_page, name) for name in format_names()},

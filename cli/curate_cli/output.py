@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from curate.paths import printable
-from curate.progress import Advance
+from curate.progress import Advance, no_advance
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,13 +34,13 @@ WAITING = (
 @contextmanager
 def bar(title: str, total: int) -> Iterator[Advance]:
     """A progress bar with rate and ETA on stderr; nothing when stderr is no terminal, or within a second."""
+    if not sys.stderr.isatty():
+        yield no_advance
+        return
     from tqdm import tqdm
 
     tqdm.monitor_interval = 0  # its monitor is a thread, and forking workers with threads about is asking for it
-    silent = not sys.stderr.isatty()
-    with tqdm(
-        total=total, desc=title, unit=" images", delay=1, disable=silent, leave=False, dynamic_ncols=True
-    ) as shown:
+    with tqdm(total=total, desc=title, unit=" images", delay=1, leave=False, dynamic_ncols=True) as shown:
         yield shown.update
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import cache
 from typing import TYPE_CHECKING
 
 from curate.errors import CurateError
@@ -97,6 +98,7 @@ def write_guideline(connection: Connection, label: str, text: str, author: str, 
     return written
 
 
+@cache  # what SQLAlchemy has compiled for a table it knows again by the table
 def _table() -> Table:
     from sqlalchemy import Column, Integer, MetaData, Table, Text
 

@@ -273,9 +273,12 @@ SIGNATURES = {
     "CUR": rb"\0\0\x02\0[^\0]\0",
     "TGA": rb".[\0\x01][\x01-\x03\x09-\x0b].{13}[\x08\x0f\x10\x18\x20]",  # no signature: a plausible header
 }
-_ANY_SIGNATURE = re.compile(
-    b"|".join(b"(?P<f%d>%b)" % numbered for numbered in enumerate(SIGNATURES.values())), re.DOTALL
-)
+
+
+@cache
+def _signature(name: str) -> re.Pattern[bytes]:
+    """Compiled when first needed: all together take 10 ms, and most folders hold one or two formats."""
+    return re.compile(SIGNATURES[name], re.DOTALL)
 
 
 def format_of(data: bytes) -> str:
@@ -285,10 +288,9 @@ def format_of(data: bytes) -> str:
     """
     if not data:
         raise UnreadableImage("empty", "the file has no bytes")
-    match = _ANY_SIGNATURE.match(data)
-    if not match or match.lastgroup is None:
+    name = next((name for name in SIGNATURES if _signature(name).match(data)), None)
+    if name is None:
         raise UnreadableImage("not_an_image", f"it begins with {data[:8]!r}, as no image format does")
-    name = list(SIGNATURES)[int(match.lastgroup[1:])]
     if name not in READERS:
         raise UnreadableImage("unsupported", f"{name} is not among the formats read: {', '.join(READERS)}")
     return name

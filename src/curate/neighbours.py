@@ -9,6 +9,7 @@ old ones with the new, and those whose neighbours went with everything.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
@@ -35,18 +36,21 @@ def update(
     names: distinct, in the order of thumbnails (N, SIDE, SIDE). before: the answer for some other set, or None.
     advance: called with the number of pictures that have been compared.
     """
-    before = _nothing() if before is None else before
-    here = set(names)
-    known = set(before["thumbnail"])
-    lost = (before["other"] != "") & ~before["other"].isin(here)
-    bereft = set(before.loc[lost, "thumbnail"])
-    is_new = np.array([name not in known for name in names], bool)
-    again = is_new | np.array([name in bereft for name in names], bool)
-    fresh = _neighbours(names, thumbnails, np.flatnonzero(again), np.arange(len(names)), advance)
-    met = _neighbours(names, thumbnails, np.flatnonzero(~again), np.flatnonzero(is_new), advance)
-    standing = before[before["thumbnail"].isin(here - bereft)]
-    found = _nearest_of_each([fresh, met, standing])
-    return _with_similarity(found, before, names, thumbnails)
+    known = _coded(names, before)
+    is_new = np.ones(len(names), bool)
+    is_new[known.one] = False
+    bereft = known.one[known.other == GONE]
+    again = is_new.copy()
+    again[bereft] = True
+    everyone = np.arange(len(names))
+    fresh = matching.nearest(thumbnails, np.flatnonzero(again), everyone, advance)
+    met = matching.nearest(thumbnails, np.flatnonzero(~again), np.flatnonzero(is_new), advance)
+    stands = (known.other >= 0) & ~again[known.one]
+    pairs = np.concatenate([fresh[0], met[0], known.pairs[stands]])
+    nearness = np.concatenate([fresh[1], met[1], known.nearness[stands]])
+    chosen = _nearest_of_each(names, pairs, nearness)
+    pairs, nearness = pairs[chosen], nearness[chosen]
+    return _table(names, pairs, nearness, _similarity(thumbnails, pairs, known))
 
 
 def links(relations: pd.DataFrame, names: Sequence[str], min_similarity: float) -> list[dict[int, float]]:
@@ -61,48 +65,86 @@ def links(relations: pd.DataFrame, names: Sequence[str], min_similarity: float) 
     return found
 
 
-def _nothing() -> pd.DataFrame:
-    return _table([], [], np.empty(0, np.float32)).assign(similarity=np.empty(0, np.float32))
+@dataclass(frozen=True)
+class _Known:
+    """The last table, of pictures that are still here, by their numbers.
+
+    one, other: (R,); other is GONE where that picture is not here any more, NONE where there was no near one.
+    nearness, similarity: (R,).
+    """
+
+    one: Ints
+    other: Ints
+    nearness: Floats
+    similarity: Floats
+
+    @property
+    def pairs(self) -> Ints:
+        """(R, 2)"""
+        return np.stack([self.one, self.other], axis=1)
 
 
-def _table(one: Sequence[str], other: Sequence[str], nearness: Floats) -> pd.DataFrame:
+NONE, GONE = -1, -2
+
+
+def _coded(names: Sequence[str], before: pd.DataFrame | None) -> _Known:
+    if before is None:
+        return _Known(*np.empty((2, 0), np.int64), *np.empty((2, 0), np.float32))
+    place = {name: number for number, name in enumerate(names)} | {"": NONE}
+    one, other = (
+        np.array([place.get(name, GONE) for name in before[column].tolist()], np.int64)
+        for column in ("thumbnail", "other")
+    )
+    nearness, similarity = (before[column].to_numpy(np.float32) for column in ("nearness", "similarity"))
+    here = one >= 0
+    return _Known(one[here], other[here], nearness[here], similarity[here])
+
+
+def _nearest_of_each(names: Sequence[str], pairs: Ints, nearness: Floats) -> Ints:
+    """Which pairs to keep, in the order of the table: the nearest few of each, none twice."""
+    order = np.lexsort((_ranks(names)[pairs[:, 1]], -nearness, _ranks(names)[pairs[:, 0]]))
+    _, first = np.unique(pairs[order] @ [len(names), 1], return_index=True)
+    order = order[np.sort(first)]
+    one = pairs[order, 0]
+    starts = np.flatnonzero(np.diff(one, prepend=NONE))
+    place = np.arange(len(one)) - np.repeat(starts, np.diff(starts, append=len(one)))  # 0 for the nearest of each
+    return order[place < matching.NEIGHBOURS]
+
+
+def _ranks(names: Sequence[str]) -> Ints:
+    """The place of each name in alphabetical order."""
+    ranks = np.empty(len(names), np.int64)
+    ranks[sorted(range(len(names)), key=names.__getitem__)] = np.arange(len(names))
+    return ranks
+
+
+def _similarity(thumbnails: Bytes, pairs: Ints, known: _Known) -> Floats:
+    """Of each pair, from the last table where it has it."""
+    count = len(thumbnails)
+    codes, known_codes = pairs @ [count, 1], known.pairs @ [count, 1]
+    sure = (known.other >= 0) & ~np.isnan(known.similarity)
+    told = dict(zip(known_codes[sure].tolist(), known.similarity[sure].tolist(), strict=True))
+    values = np.array([told.get(code, np.nan) for code in codes.tolist()], np.float32)
+    todo = np.flatnonzero(np.isnan(values))
+    both = np.sort(pairs[todo], axis=1)
+    _, first, where = np.unique(both @ [count, 1], return_index=True, return_inverse=True)
+    values[todo] = matching.similarity(thumbnails, both[first])[where]
+    return values
+
+
+def _table(names: Sequence[str], pairs: Ints, nearness: Floats, similarity: Floats) -> pd.DataFrame:
+    """By name, then nearest first; whoever has no near one gets a row as well."""
     import pandas as pd
 
-    columns = {"thumbnail": pd.Series(one, dtype="str"), "other": pd.Series(other, dtype="str"), "nearness": nearness}
+    alone = np.setdiff1d(np.arange(len(names)), pairs[:, 0])
+    one = np.concatenate([pairs[:, 0], alone])
+    order = np.argsort(_ranks(names)[one], kind="stable")
+    array = np.array([*names, ""], dtype=object)  # NONE, -1, is the last
+    other = np.concatenate([pairs[:, 1], np.full(len(alone), NONE)])
+    columns = {
+        "thumbnail": pd.Series(array[one[order]], dtype="str"),
+        "other": pd.Series(array[other[order]], dtype="str"),
+        "nearness": np.concatenate([nearness, np.zeros(len(alone), np.float32)])[order],
+        "similarity": np.concatenate([similarity, np.full(len(alone), np.nan, np.float32)])[order],
+    }
     return pd.DataFrame(columns)
-
-
-def _neighbours(names: Sequence[str], thumbnails: Bytes, asking: Ints, among: Ints, advance: Advance) -> pd.DataFrame:
-    """The nearest few of each asking picture among some; one with an empty `other` where there is none."""
-    pairs, nearness = matching.nearest(thumbnails, asking, among, advance)
-    array = np.asarray(names, dtype=object)
-    alone = array[np.setdiff1d(asking, pairs[:, 0])]
-    one = [*array[pairs[:, 0]], *alone]
-    other = [*array[pairs[:, 1]], *([""] * len(alone))]
-    return _table(one, other, np.concatenate([nearness, np.zeros(len(alone), np.float32)]))
-
-
-def _nearest_of_each(parts: list[pd.DataFrame]) -> pd.DataFrame:
-    """All parts together: the nearest few of each; an empty `other` only where there is nothing else."""
-    import pandas as pd
-
-    together = pd.concat([part[["thumbnail", "other", "nearness"]] for part in parts], ignore_index=True)
-    ordered = together.sort_values(["thumbnail", "nearness", "other"], ascending=[True, False, True])
-    nearest = ordered.drop_duplicates(["thumbnail", "other"]).groupby("thumbnail").head(matching.NEIGHBOURS)
-    has_some = nearest["thumbnail"].isin(nearest.loc[nearest["other"] != "", "thumbnail"])
-    return nearest[(nearest["other"] != "") | ~has_some].reset_index(drop=True)
-
-
-def _with_similarity(
-    found: pd.DataFrame, before: pd.DataFrame, names: Sequence[str], thumbnails: Bytes
-) -> pd.DataFrame:
-    """The pairs with their similarity, from the last table where it has them; NA where `other` is empty."""
-    found = found.merge(before[["thumbnail", "other", "similarity"]], on=["thumbnail", "other"], how="left")
-    todo = np.flatnonzero(found["similarity"].isna() & (found["other"] != ""))
-    place = {name: number for number, name in enumerate(names)}
-    rows = [(place[one], place[other]) for one, other in found[["thumbnail", "other"]].iloc[todo].to_numpy()]
-    both = np.sort(np.array(rows, np.int64).reshape(-1, 2), axis=1)
-    pairs, where = np.unique(both, axis=0, return_inverse=True)
-    values = found["similarity"].to_numpy(np.float32, copy=True)
-    values[todo] = matching.similarity(thumbnails, pairs)[where.reshape(-1)]
-    return found.assign(similarity=values)

@@ -15,6 +15,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -143,6 +144,7 @@ def first_broken_link(events: Sequence[Event]) -> Event | None:
 # ---- The tables
 
 
+@cache  # what SQLAlchemy has compiled for a table it knows again by the table
 def decisions_table() -> Table:
     """The table of decisions, as the newest migration leaves it."""
     from sqlalchemy import Column, Integer, MetaData, String, Table, Text

@@ -35,7 +35,6 @@ from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
-from xml.sax.saxutils import quoteattr
 
 from pydantic import Field
 
@@ -130,6 +129,8 @@ def _choice(answer: str) -> str:
 
 
 def _attribute(text: str) -> str:
+    from xml.sax.saxutils import quoteattr  # it brings all that speaks HTTP
+
     return quoteattr(text, _LINE_BREAKS)
 
 

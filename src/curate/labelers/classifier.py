@@ -35,8 +35,6 @@ from curate.labelers import (
     class_index,
     did_you_mean,
 )
-from curate.models import open_classifier
-from curate.models.classifier import as_probabilities
 
 UNMAPPED = -1
 
@@ -54,6 +52,9 @@ class Settings(LabelerSettings):
 def propose(task: LabelingTask, settings: Settings) -> Proposal:
     if settings.model is None:
         return Proposal()
+    from curate.models import open_classifier  # 20 ms that the settings, read by every command, need not pay
+    from curate.models.classifier import as_probabilities
+
     names = open_classifier(settings.model, settings.labels).classes
     place = _places(names, task.classes, settings)
     values = to_classes(as_probabilities(task.scores(settings.model)), place, len(task.classes))

@@ -43,6 +43,8 @@ NO_TOPICS = (
     "Off-topic pictures were not looked for: the built-in model sees shapes and colours, not things. "
     "Give another one: --model MODEL."
 )
+MOST_CANDIDATES = 5  # classes; a reviewer has a key for each, and the rest is less probable than a slip of the finger
+LEAST_SHARE = 0.005  # of a candidate; less is shown as 0.00
 MOST_PAIRS = 30  # of classes that are mixed up
 MOST_ANNOTATORS = 10
 MOST_NOISE_CLASSES = 30  # a larger matrix nobody reads, and every version would carry it
@@ -229,10 +231,12 @@ def _label_columns(labelled: _Labelled, judgement: Judgement) -> pd.DataFrame:
     flagged = np.flatnonzero(judgement.is_error)
     evidence = {row: _evidence(labelled, row, better[row]) for row in flagged.tolist()}
     alike = {row: _paths_alike(labelled, row) for row in flagged.tolist()}
+    candidates = {row: _candidates(labelled.classes, judgement.posterior[row]) for row in flagged.tolist()}
     return labelled.rows[["path"]].assign(
         label_quality=judgement.quality,
         label_error=judgement.is_error,
         suggested_label=suggested.where(judgement.is_error | (judgement.suggested == better)),
+        label_candidates=pd.Series(candidates, dtype="str").reindex(labelled.rows.index),
         label_evidence=pd.Series(evidence, dtype="str").reindex(labelled.rows.index),
         look_alikes=pd.Series(alike, dtype="str").reindex(labelled.rows.index),
     )
@@ -243,6 +247,13 @@ def _best_other(labels: Ints, posterior: Floats) -> Ints:
     others = posterior.copy()
     others[np.arange(len(labels)), labels] = -1
     return np.asarray(others.argmax(axis=1))
+
+
+def _candidates(classes: list[str], posterior: Floats) -> str:
+    """The most probable classes of one picture with their probabilities."""
+    best = np.argsort(-posterior, kind="stable")[:MOST_CANDIDATES]
+    told = [[classes[one], rounded(float(posterior[one]))] for one in best if posterior[one] >= LEAST_SHARE]
+    return json.dumps(told, ensure_ascii=False)
 
 
 def _evidence(labelled: _Labelled, row: int, suggested: int) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from curate.normalizing import mean_std, outputs_of
 from curate.project import Project
 from curate.stages.labels import TRAIN
 from curate.transform import Transform
@@ -24,6 +23,8 @@ def with_outputs(table: pd.DataFrame, project: Project, transform: Transform | N
     table = table.drop(columns=[name for name in COLUMNS if name in table])
     if transform is None:
         return table
+    from curate.normalizing import outputs_of  # 20 ms that folders which are not normalized need not pay
+
     known = outputs_of(project, transform, table.loc[table["keep"], "sha256"].dropna().unique().tolist())
     found = known[list(COLUMNS)].reindex(table["sha256"].where(table["keep"])).set_axis(table.index)
     return table.assign(**{name: found[name] for name in COLUMNS})
@@ -39,6 +40,8 @@ def pixels_of(table: pd.DataFrame, project: Project, transform: Transform | None
     rows = table[table["keep"] & table["output_sha256"].notna()]
     split = TRAIN if "split" in rows and rows["split"].notna().any() else None
     seen = rows[rows["split"] == TRAIN] if split else rows
+    from curate.normalizing import mean_std
+
     said = mean_std(seen, project, transform)
     if not said.pictures:
         return {}

@@ -1,0 +1,82 @@
+"""`curate apply`: a version with what people decided."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from curate_cli import options
+
+if TYPE_CHECKING:
+    from curate.reviewing import Applied
+
+MOST_SHOWN = 10
+
+
+@click.command("apply", short_help="Make a version with what people decided.")
+@options.folder
+@options.store
+@options.config
+@options.workers
+@click.option("--dry-run", is_flag=True, help="Say what would change, make no version.")
+@options.as_json
+def command(
+    folder: Path, store: Path | None, config: Path | None, workers: int | None, dry_run: bool, as_json: bool
+) -> None:
+    """Make a version of DIR with what people decided since the last one.
+
+    By the settings of the newest version, so that nothing else changes. A
+    decision on a picture whose content is another now is named, and not applied.
+
+    \b
+    Examples:
+      curate apply ./images
+      curate apply ./images --dry-run
+    """
+    from curate.reviewing import apply
+    from curate_cli.output import bar, print_json
+
+    result = apply(folder, store=store, config=config, workers=workers, dry_run=dry_run, progress=bar)
+    if as_json:
+        print_json(
+            {
+                "version": result.version.name,
+                "is_new": result.is_new,
+                "decided": result.decided,
+                "changed": result.changed,
+                "stale": [{"path": one.path, "reviewer": one.reviewer, "answer": one.answer} for one in result.stale],
+            }
+        )
+    else:
+        print_applied(result, dry_run)
+
+
+def print_applied(result: Applied, dry_run: bool) -> None:
+    """Say what was applied, what was not, and what to do next."""
+    from curate_cli.output import command_line, end_of, home, print_table
+
+    pictures = "picture" if result.decided == 1 else "pictures"
+    click.echo(
+        f"{home(result.project.folder)}: {result.decided:,} decided {pictures}, "
+        f"{result.changed:,} changed since {result.before.name}"
+    )
+    if result.stale:
+        click.echo(f"\nNot applied, as the picture is gone or has changed since: {len(result.stale):,}")
+        print_table(
+            [(end_of(one.path), one.answer, one.label or "-", one.reviewer) for one in result.stale[:MOST_SHOWN]]
+        )
+        if len(result.stale) > MOST_SHOWN:
+            click.echo(f"  and {len(result.stale) - MOST_SHOWN:,} more")
+    state = f"{result.version.name} ({result.version.id[:12]})"
+    if dry_run:
+        click.echo("\nDry run: no version was made.")
+        return
+    click.echo(f"\nFrozen as {state}." if result.is_new else f"\nNothing changed since {state}.")
+    click.echo("Next")
+    for purpose, line in (
+        ("find what is left", command_line("flag", result.project)),
+        ("hand it to training", command_line("export", result.project, "OUT")),
+    ):
+        click.echo(f"  {purpose:20}{line}")

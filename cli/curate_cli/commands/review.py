@@ -1,0 +1,83 @@
+"""`curate review`: a local page on which people go through doubtful labels and pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from curate_cli import options
+
+if TYPE_CHECKING:
+    from curate.reviewing import Reviewed, Sitting
+
+
+@click.command("review", short_help="Go through doubtful labels and pictures in the browser.")
+@options.folder
+@click.option("--host", default="127.0.0.1", show_default=True, help="Only this machine, for now.")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Default: the one of last time.")
+@click.option("--browser/--no-browser", default=True, help="Open the page in your browser. Default: yes.")
+@click.option("--by", multiple=True, metavar="NAME", help="Who reviews; repeat it for several. Default: you.")
+@click.option("--votes", type=click.IntRange(1, 9), default=1, help="Answers per picture, of as many people.")
+@click.option("--queue", metavar="QUEUE", help="Begin with errors, prelabels, doubts or duplicates.")
+@click.option("--spot", is_flag=True, help="Begin with a blind check of a random sample.")
+@click.option("--target", type=float, default=0.01, help="Share of wrong labels to get to. Default: 0.01.")
+@click.option("--apply", "apply_", is_flag=True, help="At the end, make a version of what was decided.")
+@options.store
+@options.config
+def command(apply_: bool, queue: str | None, spot: bool, folder: Path, **chosen: Any) -> None:
+    """Open a page on which you go through what is doubtful in DIR, by keyboard.
+
+    It shows likely label errors, suggested labels, doubtful pictures and copies,
+    and tells by a blind sample how many labels are still wrong. Every answer is
+    on the disk before the page says so. Ctrl-C ends it; the same command goes on
+    from there. It is served to this machine alone, by a link that works once.
+
+    \b
+    Examples:
+      curate review ./images
+      curate review ./images --spot --target 0.02
+      curate review ./images --by ada --by bob --votes 2
+    """
+    from curate.reviewing import apply, review
+    from curate_cli.commands.apply import print_applied
+    from curate_cli.output import bar
+
+    queue = "spot" if spot else queue
+    done = review(folder, queue=queue, opened=_print_sitting, new_link=_print_link, **chosen)
+    _print_done(done, apply_)
+    if apply_ and done.decisions:
+        print_applied(apply(folder, store=chosen["store"], config=chosen["config"], progress=bar), dry_run=False)
+
+
+def _print_sitting(sitting: Sitting) -> None:
+    from curate.review_app.queues import TITLES
+    from curate_cli.output import command_line, home, print_table
+
+    click.echo(f"{home(sitting.project.folder)}, {sitting.version.name}")
+    rows = [(f"{number:,}", TITLES[name]) for name, number in sitting.waiting.items() if name != "spot" or number]
+    print_table(rows, right=(0,))
+    for verb, queue in (("flag", "errors"), ("prelabel", "prelabels")):
+        if queue in sitting.missing:
+            click.echo(f"To find {TITLES[queue].lower()}, run: {command_line(verb, sitting.project)}")
+    for name, link in sitting.links.items():
+        _print_link(name, link)
+    click.echo("A link works once, on this machine. Ctrl-C here ends the session; nothing is lost.")
+
+
+def _print_link(name: str, link: str) -> None:
+    from curate.paths import printable
+
+    click.echo(f"\nFor {printable(name)}:\n  {link}\n")
+
+
+def _print_done(done: Reviewed, applies: bool) -> None:
+    from curate_cli.output import command_line
+
+    number = "1 decision was" if done.decisions == 1 else f"{done.decisions:,} decisions were"
+    click.echo(f"\nThe session has ended; {number} made.")
+    if not (applies and done.decisions):
+        click.echo("Next")
+        click.echo(f"  {'make a version':20}{command_line('apply', done.project)}")
+        click.echo(f"  {'go on':20}{command_line('review', done.project)}")

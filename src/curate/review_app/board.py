@@ -1,0 +1,142 @@
+"""How far each queue is: what is open, for whom, and what to give next. Kept up to date picture by picture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from curate.review_app.leasing import Holder, name_of
+from curate.review_app.ledger import Ledger, Standing
+from curate.review_app.queues import EVERYTHING, Catalogue, Entry, Filter
+from curate.review_app.sampling import SampleProgress
+
+MOST_VIEWS = 32  # filters whose outcome is remembered
+
+
+@dataclass
+class Queue:
+    """A queue under way. closed: places of entries that are done. passed: per person, of those they are done with.
+
+    first: no entry before it is open.
+    """
+
+    entries: tuple[Entry, ...]
+    closed: set[int] = field(default_factory=set)
+    passed: dict[str, set[int]] = field(default_factory=dict)
+    first: int = 0
+
+    def left(self, reviewer: str) -> int:
+        """How many are open for this person."""
+        return len(self.entries) - len(self.closed) - len(self.passed.get(reviewer, ()))
+
+    def is_open(self, number: int, reviewer: str) -> bool:
+        """Whether the entry at that place is."""
+        return number not in self.closed and number not in self.passed.get(reviewer, ())
+
+    def settle(self, number: int, standing: Standing) -> None:
+        """Take in how far the entry at that place is now."""
+        for passed in self.passed.values():
+            passed.discard(number)
+        if standing.closed:
+            self.closed.add(number)
+            return
+        self.closed.discard(number)
+        self.first = min(self.first, number)
+        for reviewer in standing.said:
+            self.passed.setdefault(reviewer, set()).add(number)
+
+    def from_first_open(self) -> Iterator[int]:
+        """Places from the first on that may be open."""
+        while self.first < len(self.entries) and self.first in self.closed:
+            self.first += 1
+        return iter(range(self.first, len(self.entries)))
+
+
+class Board:
+    """All queues of a session. sample: the blind sample that counts, None = none was drawn."""
+
+    def __init__(self, catalogue: Catalogue, ledger: Ledger) -> None:
+        self.queues: dict[str, Queue] = {}
+        self.sample: SampleProgress | None = None
+        self._catalogue = catalogue
+        self._ledger = ledger
+        self._views: dict[tuple[str, Filter], tuple[int, ...]] = {}
+        self._places: dict[str, list[tuple[str, int]]] = {}  # path -> queue and place there
+        for name, entries in catalogue.queues.items():
+            self._put(name, entries)
+
+    def set_sample(self, sample: SampleProgress) -> tuple[Entry, ...]:
+        """Let this sample be the queue "spot"; its entries."""
+        sample.follow({*sample.population, *sample.drawn}, self._ledger)
+        self.sample = sample
+        for places in self._places.values():
+            places[:] = [place for place in places if place[0] != "spot"]
+        entries = self._catalogue.entries_of(sample.sample.items, "spot")
+        self._put("spot", entries)
+        for entry in entries:
+            self.settle(entry.path)
+        return entries
+
+    def _put(self, name: str, entries: tuple[Entry, ...]) -> None:
+        self.queues[name] = Queue(entries)
+        self._views = {key: view for key, view in self._views.items() if key[0] != name}
+        for number, entry in enumerate(entries):
+            for place in entry.members or (entry.row,):
+                self._places.setdefault(self._catalogue.paths[place], []).append((name, number))
+
+    def settle(self, path: str) -> None:
+        """Work out anew how far the entries of a picture are, of which something was said."""
+        if self.sample and (place := self._catalogue.place.get(path)) is not None:
+            self.sample.follow([(path, self._catalogue.contents[place])], self._ledger)
+        for name, number in self._places.get(path, ()):
+            queue = self.queues[name]
+            queue.settle(number, self.standing(queue.entries[number]))
+
+    def standing(self, entry: Entry) -> Standing:
+        """How far an entry is."""
+        if entry.queue == "spot":
+            done = self.sample is not None and self.sample.has_answer((entry.path, entry.sha256))
+            return Standing(done, frozenset(), int(not done))
+        if entry.members:
+            return self._standing_of_group(entry)
+        return self._ledger.how_far(entry.path, entry.sha256, single=entry.queue == "duplicates")
+
+    def _standing_of_group(self, entry: Entry) -> Standing:
+        """A group is done when each copy is decided on, or fewer than two of them are still wanted."""
+        pictures = [(self._catalogue.paths[place], self._catalogue.contents[place]) for place in entry.members]
+        said = [self._ledger.decided(*picture) for picture in pictures]
+        wanted = sum(one is None or one.answer != "drop" for one in said)
+        closed = wanted < 2 or all(one is not None for one in said)
+        waiting = [self._ledger.how_far(*one, single=True) for one, by in zip(pictures, said, strict=True) if not by]
+        passed = frozenset.intersection(*(one.said for one in waiting)) if waiting else frozenset[str]()
+        return Standing(closed, passed, int(not closed))
+
+    def open_entries(self, name: str, reviewer: str, wanted: Filter) -> Iterator[Entry]:
+        """What this person may be asked about, in the order of the queue."""
+        queue = self.queues[name]
+        places = queue.from_first_open() if wanted == EVERYTHING else iter(self._view(name, wanted))
+        return (queue.entries[number] for number in places if queue.is_open(number, reviewer))
+
+    def left(self, name: str, reviewer: str, wanted: Filter = EVERYTHING) -> int:
+        """How many that are."""
+        queue = self.queues[name]
+        if wanted == EVERYTHING:
+            return queue.left(reviewer)
+        return sum(queue.is_open(number, reviewer) for number in self._view(name, wanted))
+
+    def _view(self, name: str, wanted: Filter) -> tuple[int, ...]:
+        key = (name, wanted)
+        if key not in self._views:
+            if len(self._views) >= MOST_VIEWS:
+                self._views.pop(next(iter(self._views)))
+            self._views[key] = self._catalogue.matching(self.queues[name].entries, wanted)
+        return self._views[key]
+
+    def may_have(self, entry: Entry, holder: Holder, taken: Mapping[str, set[Holder]]) -> bool:
+        """Whether this tab may look at a picture: not if enough others do, nor if another tab of that person does."""
+        standing = self.standing(entry)
+        if standing.closed or holder.reviewer in standing.said:
+            return False
+        others = taken.get(name_of(entry.path, entry.sha256), set()) - {holder}
+        people = {one.reviewer for one in others} - standing.said
+        return holder.reviewer not in people and len(people) < standing.room

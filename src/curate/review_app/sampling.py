@@ -1,0 +1,72 @@
+"""The blind sample of a session, and what its answers tell so far; without going through the whole log each time."""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from curate.review_app.ledger import Ledger
+from curate.spot_checks import WRONG, Picture, Sample
+from curate.stopping import Estimate, estimate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class SampleProgress:
+    """The answers on a sample, and on the pictures it was drawn from. population: of the sample, as pictures."""
+
+    def __init__(self, sample: Sample, population: set[Picture]) -> None:
+        self.sample = sample
+        self.population = population
+        self.drawn = set(sample.items)
+        self._answers: dict[Picture, str] = {}
+
+    def follow(self, pictures: Iterable[Picture], ledger: Ledger) -> None:
+        """Take in what was said of these pictures since."""
+        for picture in pictures:
+            if (newest := ledger.looked_at(*picture, self.sample.after_event)) is None:
+                self._answers.pop(picture, None)
+            elif picture in self.population or picture in self.drawn:
+                self._answers[picture] = newest.answer
+
+    def has_answer(self, picture: Picture) -> bool:
+        """Whether somebody has looked at it since the sample was drawn."""
+        return picture in self._answers
+
+    @property
+    def estimate(self) -> Estimate:
+        """What is known now."""
+        checked = [answer for picture, answer in self._answers.items() if picture in self.drawn]
+        wrong = sum(answer in WRONG for answer in checked)
+        mended = sum(answer in WRONG for picture, answer in self._answers.items() if picture in self.population)
+        return _estimated(self.sample, len(checked), wrong, mended)
+
+
+@lru_cache(maxsize=8)  # the bound takes some milliseconds, and most answers don't move it
+def _estimated(sample: Sample, checked: int, wrong: int, mended: int) -> Estimate:
+    return estimate(
+        population=sample.population,
+        planned=len(sample.items),
+        checked=checked,
+        wrong=wrong,
+        mended=mended,
+        labels=sample.labels,
+        target=sample.target,
+    )
+
+
+def told(found: Estimate) -> dict[str, Any]:
+    """An estimate as plain data."""
+    likely = found.likely_left
+    return {
+        "checked": found.checked,
+        "planned": found.planned,
+        "wrong": found.wrong,
+        "upper": round(found.upper, 6),
+        "likely_left": None if math.isnan(likely) else round(likely, 6),
+        "most_left": found.most_left,
+        "target": found.target,
+        "reached": found.reached,
+    }
