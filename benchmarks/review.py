@@ -1,6 +1,6 @@
 """How fast a review session answers on a large queue, and what it takes to start.
 
-    python benchmarks/review.py --items 100000 --rounds 200
+    python benchmarks/review.py                    (writes benchmarks/results/review.txt; a minute)
 
 A version of so many pictures, all of them likely label errors, is made up; no picture is opened. Five people then work
 on it at once through the real server: each asks for the next six, and decides on them one by one. What is told is the
@@ -31,9 +31,11 @@ from curate import versions
 from curate.project import Project
 from curate.settings import as_dict, load_settings
 from curate.summary import count
+from processes import header, write_result
 
 PEOPLE = ("ada", "bob", "cy", "dee", "eve")
 AHEAD = 6  # what the page asks for
+PAUSE_S = 0.5  # between two decisions of one person: nobody looks at a picture faster
 CLASSES = [f"class {number:02}" for number in range(50)]
 
 
@@ -95,7 +97,7 @@ class Person:
             for item in items[:2]:  # type: ignore[index]
                 answer = {"id": uuid.uuid4().hex, "item": item["id"], "answer": "keep", "seconds": 2.0}
                 self.ask("decide", "/api/decisions", {"tab": self.tab, "decisions": [answer]})
-            time.sleep(0.05)  # nobody decides faster
+                time.sleep(PAUSE_S)
 
 
 def started(folder: Path) -> tuple[subprocess.Popen[str], list[str]]:
@@ -125,37 +127,45 @@ def cpu_of(process: int) -> float:
     return (int(fields[11]) + int(fields[12])) / 100
 
 
+def measured(folder: Path, rounds: int) -> list[str]:
+    """Lines that tell how the session on that folder went."""
+    server, links = started(folder)
+    lines = [f"  start-up        {cpu_of(server.pid):6.2f} s of processor time until the links are printed"]
+    people = [Person(link) for link in links]
+    begun = cpu_of(server.pid)
+    threads = [threading.Thread(target=person.work, args=(rounds,)) for person in people]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    requests = sum(len(taken) for person in people for taken in person.seconds.values())
+    each = (cpu_of(server.pid) - begun) / requests * 1000
+    server.send_signal(signal.SIGINT)
+    server.wait()
+    for kind, words in (("next", "the next six"), ("filtered", "six of a class"), ("decide", "one decision")):
+        taken = np.array([second for person in people for second in person.seconds[kind]]) * 1000
+        p50, p95, p99 = np.percentile(taken, [50, 95, 99])
+        lines.append(f"  {words:16}{len(taken):6,} times: median {p50:5.1f} ms, p95 {p95:5.1f} ms, p99 {p99:5.1f} ms")
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    lines.append(f"  processor time  {each:6.1f} ms per request")
+    return [*lines, f"  memory          {used.ru_maxrss / 1024:6.0f} MB at most"]
+
+
 def main() -> None:
+    """Make the version, measure, and write what came out."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--items", type=int, default=100_000)
-    parser.add_argument("--rounds", type=int, default=200, help="requests for more, per person")
+    parser.add_argument("--rounds", type=int, default=60, help="requests for more, per person")
     options = parser.parse_args()
+    lines = header("curate review: a session on a large queue", ["curate", "sqlalchemy", "starlette", "uvicorn"])
+    lines.append(f"{options.items:,} pictures in the queue, {len(PEOPLE)} people at once, SQLite")
+    lines.append(f"load of the machine: {os.getloadavg()[0]:.1f} processes on {os.cpu_count()} cores")
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "pictures"
         folder.mkdir()
         make_version(Project.at(folder), options.items)
-        server, links = started(folder)
-        print(f"load of the machine: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
-        print(f"{options.items:,} pictures in the queue, {len(PEOPLE)} people at once, {options.rounds} rounds each")
-        print(f"  start-up              {cpu_of(server.pid):7.2f} s of processor time until the link is printed")
-        people = [Person(link) for link in links]
-        begun = cpu_of(server.pid)
-        threads = [threading.Thread(target=person.work, args=(options.rounds,)) for person in people]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        requests = sum(len(taken) for person in people for taken in person.seconds.values())
-        each = (cpu_of(server.pid) - begun) / requests * 1000
-        server.send_signal(signal.SIGINT)
-        server.wait()
-        for kind, words in (("next", "the next six"), ("filtered", "of one class"), ("decide", "one decision")):
-            taken = np.array([second for person in people for second in person.seconds[kind]]) * 1000
-            p50, p95, p99 = np.percentile(taken, [50, 95, 99])
-            print(f"  {words:14}{len(taken):7,} times: median {p50:5.1f} ms, p95 {p95:5.1f} ms, p99 {p99:5.1f} ms")
-        print(f"  processor time        {each:7.1f} ms per request")
-        used = resource.getrusage(resource.RUSAGE_CHILDREN)
-        print(f"  memory                {used.ru_maxrss / 1024:7.0f} MB at most")
+        lines += measured(folder, options.rounds)
+    write_result("review", lines)
 
 
 if __name__ == "__main__":

@@ -59,6 +59,17 @@ def test_wrong_labels_are_flagged_with_a_better_one_and_the_reason(curate: Curat
     assert max(float(str(row["label_quality"])) for row in flagged.values()) < 0.5
 
 
+def test_a_flagged_label_comes_with_the_classes_that_it_may_be(curate: Curate, colours: Path) -> None:
+    """The most probable first; at the models' word, which is not the given label here."""
+    curate("flag", colours)
+
+    rows = {row["path"]: row for row in table(curate, colours, "path,label,suggested_label,label_candidates")}
+    found = json.loads(str(rows["red/wrong_0.jpg"]["label_candidates"]))
+    assert found[0][0] == rows["red/wrong_0.jpg"]["suggested_label"]
+    assert [share for _, share in found] == sorted((share for _, share in found), reverse=True)
+    assert rows["red/00.jpg"]["label_candidates"] is None
+
+
 def test_flags_are_told_by_why_and_counted_as_to_be_looked_at(curate: Curate, colours: Path) -> None:
     curate("flag", colours)
 
