@@ -41,9 +41,6 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
             "string",
             "JSON list of [class, probability]: what a flagged picture may show, the most probable first",
         ),
-        Column(
-            "label_candidates", "string", "JSON list: classes that a flagged one may be, each with its probability"
-        ),
         Column("label_evidence", "string", "what speaks against the label, in words; NA where not flagged"),
         Column("look_alikes", "string", "JSON list: paths of the pictures most like a flagged one, nearest first"),
         Column("typicality", "float32", "how much it looks like the rest of the folder, 0 like nothing in it", 0, 1),

@@ -45,7 +45,6 @@ NO_TOPICS = (
 )
 MOST_CANDIDATES = 5  # classes; a reviewer has a key for each, and the rest is less probable than a slip of the finger
 LEAST_SHARE = 0.005  # of a candidate; less is shown as 0.00
-MOST_CANDIDATES = 5  # of a flagged picture; more than that nobody weighs against each other
 MOST_PAIRS = 30  # of classes that are mixed up
 MOST_ANNOTATORS = 10
 MOST_NOISE_CLASSES = 30  # a larger matrix nobody reads, and every version would carry it
@@ -232,13 +231,11 @@ def _label_columns(labelled: _Labelled, judgement: Judgement) -> pd.DataFrame:
     flagged = np.flatnonzero(judgement.is_error)
     evidence = {row: _evidence(labelled, row, better[row]) for row in flagged.tolist()}
     alike = {row: _paths_alike(labelled, row) for row in flagged.tolist()}
-    candidates = {row: _candidates(labelled, row) for row in flagged.tolist()}
     candidates = {row: _candidates(labelled.classes, judgement.posterior[row]) for row in flagged.tolist()}
     return labelled.rows[["path"]].assign(
         label_quality=judgement.quality,
         label_error=judgement.is_error,
         suggested_label=suggested.where(judgement.is_error | (judgement.suggested == better)),
-        label_candidates=pd.Series(candidates, dtype="str").reindex(labelled.rows.index),
         label_candidates=pd.Series(candidates, dtype="str").reindex(labelled.rows.index),
         label_evidence=pd.Series(evidence, dtype="str").reindex(labelled.rows.index),
         look_alikes=pd.Series(alike, dtype="str").reindex(labelled.rows.index),
@@ -290,12 +287,6 @@ def _words_on_copies(labelled: _Labelled, row: int) -> list[str]:
         f"its {'exact' if sha256 == this['sha256'] else 'near'} copy {path} is labelled {label}"
         for path, sha256, label in copies[["path", "sha256", "about"]][:2].itertuples(index=False)
     ]
-
-
-def _candidates(labelled: _Labelled, row: int) -> str:
-    shares = labelled.probabilities[row]
-    best = np.argsort(-shares, kind="stable")[:MOST_CANDIDATES]
-    return json.dumps([[labelled.classes[one], round(float(shares[one]), 4)] for one in best], ensure_ascii=False)
 
 
 def _paths_alike(labelled: _Labelled, row: int) -> str:
