@@ -165,7 +165,7 @@ def main() -> None:
         folder.mkdir()
         make_version(Project.at(folder), options.items)
         lines += measured(folder, options.rounds)
-    write_result("review", lines)
+    write_result("review.txt", lines)
 
 
 if __name__ == "__main__":

@@ -418,6 +418,12 @@ def changed(file: Path) -> None:
     file.write_bytes(PICTURES[9])
 
 
+def changed_in_one_bit(file: Path) -> None:
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(data)
+
+
 def a_terabyte(file: Path) -> None:
     os.truncate(file, 1 << 40)
 
@@ -449,7 +455,17 @@ def a_pipe(file: Path) -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [gone, changed, a_terabyte, a_link_to_a_secret, a_link_to_an_endless_file, a_hard_link, a_folder, a_pipe],
+    [
+        gone,
+        changed,
+        changed_in_one_bit,
+        a_terabyte,
+        a_link_to_a_secret,
+        a_link_to_an_endless_file,
+        a_hard_link,
+        a_folder,
+        a_pipe,
+    ],
 )
 def test_nothing_but_the_very_picture_is_shown(site: Site, project: Project, change: Callable[[Path], None]) -> None:
     """Whatever lies under its name now: another file must neither be shown nor fill the memory."""
