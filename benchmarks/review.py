@@ -35,7 +35,7 @@ from processes import header, write_result
 
 PEOPLE = ("ada", "bob", "cy", "dee", "eve")
 AHEAD = 6  # what the page asks for
-PAUSE_S = 0.5  # between two decisions of one person: nobody looks at a picture faster
+PAUSE_S = (0.3, 0.7)  # between two decisions of one person: nobody looks at a picture faster
 CLASSES = [f"class {number:02}" for number in range(50)]
 
 
@@ -77,6 +77,7 @@ class Person:
         self.headers = {"Cookie": cookie, "Origin": f"http://{address}", "X-Curate": "1"}
         self.headers["Content-Type"] = "application/json"
         self.tab = uuid.uuid4().hex
+        self.rng = np.random.default_rng()
         self.seconds: dict[str, list[float]] = {"next": [], "filtered": [], "decide": []}
 
     def ask(self, kind: str, path: str, body: object = None) -> dict[str, object]:
@@ -97,7 +98,7 @@ class Person:
             for item in items[:2]:  # type: ignore[index]
                 answer = {"id": uuid.uuid4().hex, "item": item["id"], "answer": "keep", "seconds": 2.0}
                 self.ask("decide", "/api/decisions", {"tab": self.tab, "decisions": [answer]})
-                time.sleep(PAUSE_S)
+                time.sleep(self.rng.uniform(*PAUSE_S))
 
 
 def started(folder: Path) -> tuple[subprocess.Popen[str], list[str]]:

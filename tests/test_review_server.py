@@ -34,6 +34,7 @@ from curate.project import Project
 from curate.review_app import security
 from curate.review_app.security import HEADERS, MOST_BODY_BYTES, Rate
 from curate.review_log import first_broken_link, read_events, read_log
+from curate.reviewing import _listening, store_key
 from pictures import encoded, scene
 from reviews import CHANGES, HOST, PORT, Site, answer, doubt, served
 
@@ -897,6 +898,12 @@ def test_what_can_not_be_a_name_is_refused(project: Project, curate: Curate, nam
     assert "\x1b" not in done.err
 
 
+def test_small_answers_are_sent_at_once(project: Project) -> None:
+    """asyncio lets a connection wait for more to send, 40 ms each time, unless its socket is of TCP by name."""
+    with _listening("127.0.0.1", 0, project) as listener:
+        assert listener.proto == socket.IPPROTO_TCP
+
+
 def test_a_port_that_is_taken_is_named(project: Project, curate: Curate) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
@@ -957,8 +964,6 @@ def test_no_picture_is_opened_before_it_is_shown(project: Project) -> None:
 
 
 def test_names_of_pictures_are_secret_and_the_same_in_every_session(project: Project) -> None:
-    from curate.reviewing import store_key
-
     key = store_key(project)
 
     assert (len(key), key) == (32, store_key(project))

@@ -267,7 +267,8 @@ def _listening(host: str, port: int, project: Project) -> Iterator[socket.socket
     family = socket.AF_INET6 if host == "::1" else socket.AF_INET
     last = _last_port(project)
     for wanted in [port] if port else [last, 0]:
-        listener = socket.socket(family, socket.SOCK_STREAM)
+        # By its name, not by default: asyncio sends small answers at once (TCP_NODELAY) only where it reads TCP here.
+        listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         try:
             if os.name == "posix":  # a port whose server has just ended is free; elsewhere this would share it
                 listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -100,7 +100,11 @@ class RebalanceSettings(BaseModel):
     target: float = Field(
         1.0, gt=0, le=1, description="Size of the smallest class, as a share of the largest, to aim for; 1 = equal."
     )
-    min_per_class: int = Field(0, ge=0, description="No class is cut below so many pictures.")
+    min_per_class: int = Field(
+        0,
+        ge=0,
+        description="No class is cut below so many pictures; where pictures are repeated, each is raised to it.",
+    )
     max_per_class: int = Field(0, ge=0, description="No class stays above so many pictures an epoch; 0 = no limit.")
     max_repeat: int = Field(
         10, ge=1, description="No picture is shown more often in an epoch. Origin: see docs/balance.md."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version as installed_version
 from typing import Any
 
@@ -25,6 +25,7 @@ class Recorder:
     ledger: Ledger
     ids: Ids
     showing: Showing
+    curate: str = field(default_factory=lambda: installed_version("curate"))
 
     def decision(self, said: Said, holder: Holder, made: Mapping[str, Decision]) -> Decision | None:
         """What to write; None if the log has it already. made: decisions of the same request, by id.
@@ -77,7 +78,7 @@ class Recorder:
             label="",
             note=said.note,
             undoes=target.id,
-            context={**said.timing, "tab": holder.tab, "curate": installed_version("curate")},
+            context={**said.timing, "tab": holder.tab, "curate": self.curate},
         )
 
     def _context(self, said: Said, entry: Entry, holder: Holder) -> dict[str, Any]:
@@ -93,7 +94,7 @@ class Recorder:
             "model": row.get("pred_by", "") if entry.queue == "prelabels" else model,
             "version": self.catalogue.version.name,
             "tab": holder.tab,
-            "curate": installed_version("curate"),
+            "curate": self.curate,
         }
 
     def is_extra(self, decision: Decision) -> bool:
