@@ -2,8 +2,8 @@
 
     python benchmarks/balance.py --data ../shared/data      (writes benchmarks/results/balance_*.txt)
 
-Each part is a file of its own that also runs alone, and a result of its own: balance_strategies.py, balance_noise.py
-and balance_next.py. To run only one of them: python benchmarks/balance.py noise
+Each part is a file of its own that also runs alone, and a result of its own: balance_strategies.py, balance_noise.py,
+balance_next.py and balance_coverage.py. To run only one of them: python benchmarks/balance.py noise
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from processes import header, write_result
 
-PARTS = ("strategies", "noise", "next")
+PARTS = ("strategies", "noise", "next", "coverage")
 PACKAGES = ["curate", "imbalanced-learn", "cleanlab", "scikit-learn", "numpy"]
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import sys
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -103,7 +104,7 @@ def line(one: Setting) -> str:
     return f"  {one.name:30}{shares}{100 * mean:+12.1f}{100 * half:9.1f}{100 * spread:9.1f}"
 
 
-def report() -> str:
+def report(_: Path | None = None) -> str:
     """The table as text."""
     lines = [
         f"Intervals of 95 % that hold 0, of {TRIALS} pairs, in percent; and the balanced accuracy in points:",
