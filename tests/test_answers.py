@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import curate as library
-from conftest import write
+from conftest import Curate, write
 from curate.answers import export_answers, import_answers
 from curate.errors import SourceError
 from curate.inspection import record_decisions
@@ -151,3 +151,19 @@ def test_tasks_that_curate_did_not_write_are_refused(cleaned: Path) -> None:
 
     with pytest.raises(SourceError, match="says which picture of a folder it is about"):
         import_answers(cleaned, file)
+
+
+def test_answers_are_exchanged_on_the_command_line(cleaned: Path, curate: Curate, tmp_path: Path) -> None:
+    said = [("cats/0.jpg", "ada", "dogs"), ("cats/0.jpg", "bob", "dogs"), ("cats/1.jpg", "ada", "cats")]
+    taken = curate("review", cleaned, "--import", votes(cleaned, *said))
+    written = curate("review", cleaned, "--export", tmp_path / "out.csv")
+    people = curate("review", cleaned, "--people")
+
+    assert taken.out.splitlines()[0] == "3 new answers on 2 pictures by 2 people"
+    assert written.out == f"3 answers written to {tmp_path / 'out.csv'}\n"
+    assert "Agreement on 1 pictures with two answers or more: alpha none can be told" in people.out
+    assert [line.split()[:3] for line in people.out.splitlines()[3:5]] == [["ada", "2", "1/1"], ["bob", "1", "1/1"]]
+
+
+def test_people_who_have_not_decided_are_none(cleaned: Path, curate: Curate) -> None:
+    assert curate("review", cleaned, "--people").out == "Nobody has decided on a picture yet.\n"

@@ -8,9 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from curate import versions
 from curate.decisions import Decision, not_taken_back
+from curate.project import Project
+from curate.review_log import read_log
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,6 +69,15 @@ class Agreement:
     alpha: float
     alpha_interval: tuple[float, float]
     reviewers: list[Reviewer]
+
+
+def agreement(folder: str | Path, *, store: str | Path | None = None) -> Agreement:
+    """How far the people agree who have decided on the pictures of a folder. Raises StoreError, VersionNotFound."""
+    project = Project.at(folder, store)
+    project.require_store()
+    rows = versions.read_decisions(project.versions, versions.find_version(project.versions, None))
+    labelled = rows.dropna(subset="label")
+    return agreement_of(read_log(project.review_log), dict(zip(labelled["path"], labelled["label"], strict=True)))
 
 
 def agreement_of(log: Iterable[Decision], given: Mapping[str, str]) -> Agreement:

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from curate.reviewing import Reviewed, Sitting
 
 
+_FILE = click.Path(path_type=Path, dir_okay=False)
+
+
 @click.command("review", short_help="Go through doubtful labels and pictures in the browser.")
 @options.folder
 @click.option("--host", default="127.0.0.1", show_default=True, help="Only this machine, for now.")
@@ -24,6 +27,9 @@ if TYPE_CHECKING:
 @click.option("--spot", is_flag=True, help="Begin with a blind check of a random sample.")
 @click.option("--target", type=float, default=0.01, help="Share of wrong labels to get to. Default: 0.01.")
 @click.option("--apply", "apply_", is_flag=True, help="At the end, make a version of what was decided.")
+@click.option("--people", is_flag=True, help="Open nothing: tell how far people agree.")
+@click.option("--export", "out", type=_FILE, help="Open nothing: write all answers as CSV.")
+@click.option("--import", "file", type=_FILE, help="Open nothing: take over votes or Label Studio's export.")
 @options.store
 @options.config
 def command(apply_: bool, queue: str | None, spot: bool, folder: Path, **chosen: Any) -> None:
@@ -39,7 +45,12 @@ def command(apply_: bool, queue: str | None, spot: bool, folder: Path, **chosen:
       curate review ./images
       curate review ./images --spot --target 0.02
       curate review ./images --by ada --by bob --votes 2
+      curate review ./images --import votes.csv
     """
+    from curate_cli.answers import exchange
+
+    if exchange(folder, chosen["store"], people=chosen.pop("people"), out=chosen.pop("out"), file=chosen.pop("file")):
+        return
     from curate.reviewing import apply, review
     from curate_cli.commands.apply import print_applied
     from curate_cli.output import bar

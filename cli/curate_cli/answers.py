@@ -1,0 +1,77 @@
+"""What `curate review` does without a session: answers that come and go as files, and how far people agree."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from curate.agreement import Agreement, Rate, Reviewer
+    from curate.answers import Imported
+
+
+def exchange(folder: Path, store: Path | None, *, people: bool, out: Path | None, file: Path | None) -> bool:
+    """Do what was asked for, if anything. Returns whether it was."""
+    from curate.agreement import agreement
+    from curate.answers import export_answers, import_answers
+    from curate.project import Project
+    from curate_cli.output import command_line
+
+    if file is not None:
+        _print_imported(import_answers(folder, file, store=store))
+        click.echo(f"Next: {command_line('apply', Project.at(folder, store))}")
+    if out is not None:
+        click.echo(f"{export_answers(folder, out, store=store):,} answers written to {out}")
+    if people:
+        _print_people(agreement(folder, store=store))
+    return people or out is not None or file is not None
+
+
+def _print_imported(found: Imported) -> None:
+    from curate_cli.output import name_some
+
+    click.echo(f"{found.answers:,} new answers on {found.pictures:,} pictures by {found.people:,} people")
+    if found.overruled:
+        click.echo(f"  {found.overruled:,} labels are overruled by most of at least three people")
+    if found.unknown:
+        click.echo(f"  {len(found.unknown):,} are no kept pictures: {name_some(found.unknown)}")
+    if found.changed:
+        click.echo(
+            f"  {len(found.changed):,} have other bytes than when they were answered: {name_some(found.changed)}"
+        )
+
+
+def _print_people(found: Agreement) -> None:
+    from curate_cli.output import print_table
+
+    if not found.reviewers:
+        click.echo("Nobody has decided on a picture yet.")
+        return
+    low, high = found.alpha_interval
+    told = "none can be told" if math.isnan(found.alpha) else f"{found.alpha:.2f} ({low:.2f} to {high:.2f})"
+    click.echo(f"Agreement on {found.pictures:,} pictures with two answers or more: alpha {told}\n")
+    head = ("who", "answers", "as most", "gold", "repeated", "seconds", "most often taken for another")
+    print_table([head, *(_row(one) for one in found.reviewers)], right=(1, 2, 3, 4, 5))
+    click.echo("\n  as most: what most others said; gold: right where the label is certain;")
+    click.echo("  repeated: the same answer the second time. alpha: 1 all agree, 0 as by chance.")
+
+
+def _row(one: Reviewer) -> tuple[str, ...]:
+    worst = next((f"{most} as {said} ({number:,})" for (most, said), number in one.confusions.items()), "")
+    seconds = "" if one.seconds is None else f"{one.seconds:.1f}"
+    return (
+        one.name,
+        f"{one.decisions:,}",
+        _share(one.agreement),
+        _share(one.gold),
+        _share(one.repeats),
+        seconds,
+        worst,
+    )
+
+
+def _share(rate: Rate) -> str:
+    return f"{rate.count:,}/{rate.total:,}" if rate.total else ""
