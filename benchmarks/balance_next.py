@@ -10,7 +10,6 @@ scikit-activeml's selectors see the same vectors, labels and batches; they are l
 
 from __future__ import annotations
 
-import argparse
 import sys
 import tempfile
 import warnings
@@ -34,6 +33,7 @@ from curate.heads import fit_projection, split
 from curate.lookalikes import unit_length
 from curate.progress import silent
 from labels_data import Pictures, load_cifar, load_folder, seeded
+from processes import data_folder
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
@@ -266,11 +266,7 @@ def report(data: Path) -> list[str]:
 
 def main() -> None:
     """Print the report."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    data = parser.parse_args().data
-    if not (data / "caltech12").is_dir():
-        parser.error(f"there is no folder {data / 'caltech12'}: this benchmark needs the real data, see --data")
+    data = data_folder(__doc__, "caltech12")
     sys.stdout.write("\n".join(report(data)) + "\n")
 
 

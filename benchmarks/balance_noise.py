@@ -15,7 +15,6 @@ at the points gained.
 
 from __future__ import annotations
 
-import argparse
 import sys
 import tempfile
 from collections.abc import Callable
@@ -30,6 +29,7 @@ from curate.contest import linear
 from curate.suspicion import Judgement, judge_labels
 from labels_data import HUMAN, Bools, Floats, Ints, Pictures, load_cifar
 from labels_peers import cross_validated
+from processes import data_folder
 
 SEEDS = 5
 TEST_FOLDS = 10  # of which three are held out
@@ -174,11 +174,7 @@ def report(data: Path) -> str:
 
 def main() -> None:
     """Print the report."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    data = parser.parse_args().data
-    if not (data / "label_errors").is_dir():
-        parser.error(f"there is no folder {data / 'label_errors'}: this benchmark needs the real data, see --data")
+    data = data_folder(__doc__, "label_errors")
     sys.stdout.write(report(data) + "\n")
 
 

@@ -13,7 +13,6 @@ The plain samplers see arrays, as imbalanced-learn's users call them; the rows t
 
 from __future__ import annotations
 
-import argparse
 import csv
 import sys
 import tempfile
@@ -37,6 +36,7 @@ from curate.settings import RebalanceSettings, load_settings
 from curate.splitting import assign
 from curate.strategies import Balance, Floats, Ints, Strategy, Training, all_strategies, untouched
 from curate.what_if import probe
+from processes import data_folder
 
 Doubles = NDArray[np.float64]
 
@@ -51,6 +51,7 @@ COMBINED = (
     ("redundant-first", "random-over", "effective-number"),
     ("random-over", "inverse-frequency"),
 )
+
 PLAIN = {"plain random under": RandomUnderSampler, "plain random over": RandomOverSampler}
 FIGURES = ("balanced accuracy", "worst recall")
 
@@ -222,11 +223,7 @@ def report(data: Path) -> list[str]:
 
 def main() -> None:
     """Print the report."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    data = parser.parse_args().data
-    if not (data / "caltech12").is_dir():
-        parser.error(f"there is no folder {data / 'caltech12'}: this benchmark needs the real data, see --data")
+    data = data_folder(__doc__, "caltech12")
     sys.stdout.write("\n".join(report(data)) + "\n")
 
 

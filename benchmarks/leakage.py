@@ -9,7 +9,6 @@ what happens when 30 % of them are new.
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import tempfile
 import time
@@ -30,7 +29,7 @@ from curate.grouping import relate_thumbnails
 from curate.leakage import SplitLeak, audit
 from curate.progress import no_advance
 from curate.splitting import assign
-from processes import header, write_result
+from processes import data_folder, header, write_result
 
 Ints = NDArray[np.int64]
 
@@ -122,11 +121,7 @@ def at_scale(count: int) -> list[str]:
 
 def main() -> None:
     """Measure all and keep the result."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    data = parser.parse_args().data
-    if not (data / "caltech12").is_dir():
-        parser.error(f"there is no folder {data / 'caltech12'}: this benchmark needs the real data, see --data")
+    data = data_folder(__doc__, "caltech12")
     models = ["builtin", str(data / "models" / "mobilenetv2.onnx")]
     lines = header("What a split leaks from test to training", ["curate", "numpy", "onnxruntime"])
     lines += [f"Test splits of {SEEDS} seeds, in percent. leaked: with a picture of its group in training."]

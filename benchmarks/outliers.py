@@ -10,7 +10,6 @@ as they are, blurred and overexposed ones among them. Cut and neighbours were ch
 
 from __future__ import annotations
 
-import argparse
 import csv
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +22,7 @@ from curate.imaging import open_image
 from curate.lookalikes import nearest
 from curate.models import Backbone, open_backbone
 from curate.outliers import MIN_TYPICALITY, typicality
-from processes import header, write_result
+from processes import data_folder, header, write_result
 
 SAMPLE = Path(__file__).parent.parent / "sample_datasets"
 PLANTED_SHARE = 0.03  # as many off-topic pictures as a folder collected from the web easily has
@@ -140,11 +139,7 @@ def _cleanlab(vectors: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArra
 
 def main() -> None:
     """Print and keep the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    data = parser.parse_args().data
-    if not (data / "pets").is_dir():
-        parser.error(f"there is no folder {data / 'pets'}: this benchmark needs the real data, see --data")
+    data = data_folder(__doc__, "pets")
     head = header("curate: off-topic pictures", ["curate", "cleanlab", "numpy", "onnxruntime"])
     write_result("outliers.txt", [*head, *rows(data)])
 

@@ -94,9 +94,14 @@ def write_result(name: str, lines: Sequence[str]) -> None:
 
 def print_part(description: str | None, measure_quality: Callable[[Path], list[str]]) -> None:
     """The command line of one part of quality.py: `--data FOLDER`; prints its lines."""
+    sys.stdout.write("\n".join(measure_quality(data_folder(description, "photos"))) + "\n")
+
+
+def data_folder(description: str | None, needed: str) -> Path:
+    """The command line of a benchmark on real data: `--data FOLDER`, which must have a folder of that name."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    data = parser.parse_args().data
-    if not (data / "photos").is_dir():
-        parser.error(f"there is no folder {data / 'photos'}: this benchmark needs the real data, see --data")
-    sys.stdout.write("\n".join(measure_quality(data)) + "\n")
+    data: Path = parser.parse_args().data
+    if not (data / needed).is_dir():
+        parser.error(f"there is no folder {data / needed}: this benchmark needs the real data, see --data")
+    return data

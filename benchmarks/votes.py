@@ -10,7 +10,6 @@ crowd (three real ones and two who guess), truth is the published clean label.
 
 from __future__ import annotations
 
-import argparse
 import csv
 import json
 import tempfile
@@ -19,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from curate.votes import judge_votes, read_votes, verified_errors
-from processes import header, write_result
+from processes import data_folder, header, write_result
 
 
 def write_votes(source: Path, target: Path) -> dict[str, str]:
@@ -81,11 +80,7 @@ def _consensus(folder: Path, file: Path) -> list[str]:
 
 def main() -> None:
     """Print and keep the tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    data = parser.parse_args().data
-    if not (data / "label_errors").is_dir():
-        parser.error(f"there is no folder {data / 'label_errors'}: this benchmark needs the real data, see --data")
+    data = data_folder(__doc__, "label_errors")
     write_result("votes.txt", [*header("curate: votes", ["curate", "krippendorff"]), *rows(data)])
 
 

@@ -18,7 +18,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from curate.review_log import Place
 from curate_cli.main import main
+from postgres import new_database, running_server
 
 LONG_AGO_S = 1_700_000_000  # file times are set to this, so that no file counts as written a moment ago
 
@@ -161,3 +163,17 @@ def process(environment: dict[str, str]) -> Curate:
         return Done(done.returncode, done.stdout, done.stderr)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[str]:
+    with running_server() as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def log(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    """An empty log: a file, or a new database."""
+    if request.param == "sqlite":
+        return tmp_path / "review.db"
+    return new_database(request.getfixturevalue("server"))

@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -58,3 +59,12 @@ def _unprivileged(folder: Path) -> int | None:
     user = pwd.getpwnam("nobody").pw_uid
     os.chown(folder, user, -1)
     return user
+
+
+def new_database(server: str) -> str:
+    import psycopg
+
+    name = f"d{uuid.uuid4().hex}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    return server.replace("/postgres", f"/{name}")

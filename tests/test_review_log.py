@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,36 +11,12 @@ import pytest
 from curate.decisions import Decision, new_decision
 from curate.errors import StoreError
 from curate.review_log import Event, Place, append, first_broken_link, read_events, read_log
-from postgres import running_server
 
 ADA = new_decision("a.jpg", "abc", "keep", "ada")
 BOB = Decision(
     "1", "2026-11-21T12:00:00+00:00", "bob", "ü/b.jpg", "def", "both", '["cat", "dog"]', "a note", "vote", "", 2,
     {"given": "cat", "probability": 0.25},
 )  # fmt: skip
-
-
-@pytest.fixture(scope="session")
-def server() -> Iterator[str]:
-    with running_server() as url:
-        yield url
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def log(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
-    """An empty log: a file, or a new database."""
-    if request.param == "sqlite":
-        return tmp_path / "review.db"
-    return new_database(request.getfixturevalue("server"))
-
-
-def new_database(server: str) -> str:
-    import psycopg
-
-    name = f"d{uuid.uuid4().hex}"
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    return server.replace("/postgres", f"/{name}")
 
 
 def test_everything_a_decision_records_is_read_back(log: Place) -> None:

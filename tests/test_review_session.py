@@ -20,9 +20,7 @@ from curate.review_app.queues import Catalogue, Filter
 from curate.review_app.session import MOST_HELD, Session, TooMany, per_minute
 from curate.review_log import Place, append, first_broken_link, read_events, read_log
 from curate.spot_checks import estimate_of, newest_sample
-from postgres import running_server
 from reviews import KEY, answer, doubtful, made_up
-from test_review_log import new_database
 
 ADA, BOB, CY = Holder("tab-a", "ada"), Holder("tab-b", "bob"), Holder("tab-c", "cy")
 
@@ -35,20 +33,6 @@ class Clock:
 
     def __call__(self) -> float:
         return self.s
-
-
-@pytest.fixture(scope="session")
-def server() -> Iterator[str]:
-    with running_server() as url:
-        yield url
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def log(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
-    """An empty log: a file, or a new database."""
-    if request.param == "sqlite":
-        return tmp_path / "review.db"
-    return new_database(request.getfixturevalue("server"))
 
 
 @pytest.fixture

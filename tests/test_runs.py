@@ -13,35 +13,11 @@ import pytest
 import curate as library
 from conftest import PICTURES, Curate, command, picture, write
 from curate.errors import CurateError, SettingsError
-from curate.runs import Run, run
+from curate.runs import run
 from curate.settings import STAGES
-from curate.standing import Standing
 from curate_cli.commands import run as run_command
+from running import commands, configure, endings, lines, reasons
 from test_cli import on_a_terminal
-
-
-def endings(result: Run) -> dict[str, str]:
-    """Stage -> what became of it."""
-    return {one.stage: one.ending for one in result.stages}
-
-
-def reasons(result: Run) -> dict[str, str]:
-    """Stage -> why it ran, would run or was skipped."""
-    return {one.stage: one.why for one in result.stages if one.why}
-
-
-def standing(folder: Path) -> dict[str, Standing]:
-    return {one.stage: one for one in library.status(folder).stages}
-
-
-def commands(folder: Path) -> list[str]:
-    """By which each version was made, oldest first."""
-    return [version.command for version in reversed(library.log(folder))]
-
-
-def configure(folder: Path, text: str) -> None:
-    write(folder.parent / f"{folder.name}.curate" / "curate.toml", text.encode())
-
 
 # ---- From nothing to a report
 
@@ -232,11 +208,6 @@ def test_a_failure_is_in_the_json_document(many: Path, curate: Curate) -> None:
 
     assert done.code == 2
     assert [(one["stage"], one["ending"]) for one in done.json["stages"]][-1] == ("flag", "failed")
-
-
-def lines(text: str) -> list[str]:
-    """Lines with single spaces."""
-    return [" ".join(line.split()) for line in text.strip().splitlines()]
 
 
 @pytest.mark.parametrize("versions", [1, 2])

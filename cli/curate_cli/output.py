@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from curate.modelling import Modelled
     from curate.project import Project
+    from curate.versions import Version
 
 WIDTH = 80
 # What a version may still lack: the name among its counts, in words, and the command that makes up for it.
@@ -146,8 +147,13 @@ def print_version(result: Modelled, dry_run: bool) -> None:
         click.echo(
             f"\n{len(result.unembedded):,} pictures could not be shown to the model: {name_some([*result.unembedded])}"
         )
-    state = f"{result.version.name} ({result.version.id[:12]})"
+    print_frozen(result.version, is_new=result.is_new, dry_run=dry_run)
+
+
+def print_frozen(version: Version, *, is_new: bool, dry_run: bool = False) -> None:
+    """Which version holds the outcome. is_new: whether it was made now."""
+    state = f"{version.name} ({version.id[:12]})"
     if dry_run:
         click.echo("\nDry run: no version was made.")
     else:
-        click.echo(f"\nFrozen as {state}." if result.is_new else f"\nNothing changed since {state}.")
+        click.echo(f"\nFrozen as {state}." if is_new else f"\nNothing changed since {state}.")

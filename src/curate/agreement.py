@@ -107,9 +107,14 @@ def agreement_of(log: Iterable[Decision], given: Mapping[str, str]) -> Agreement
 
 
 def said(decision: Decision, given: Mapping[str, str]) -> str:
-    """What a person said that the picture shows."""
+    """What a person said that the picture shows. given: path -> the source's label."""
+    return said_of(decision, given.get(decision.path))
+
+
+def said_of(decision: Decision, given: object) -> str:
+    """The same for one picture, whose source's label is given; NA and None = none."""
     if decision.answer == "keep":
-        return decision.label or given.get(decision.path, "")
+        return decision.label or (given if isinstance(given, str) else "")
     return {"relabel": decision.label, "both": BOTH}.get(decision.answer, NEITHER)
 
 

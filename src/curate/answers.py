@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from curate import versions
+from curate.agreement import NEITHER, said_of
 from curate.decisions import Decision, not_taken_back
 from curate.errors import SourceError
 from curate.files import replacing
@@ -24,7 +25,6 @@ from curate.project import Project
 from curate.review_log import append, read_log
 from curate.votes import MIN_VOTES, read_votes, verified_errors
 
-NEITHER = "(neither)"  # the label of a vote for none of the classes, in a file of votes
 Kept = dict[str, tuple[str, object]]  # path -> sha256 and the source's label, of kept pictures
 COLUMNS = ("path", "annotator", "label", "answer", "note", "decided_at", "round", "sha256")
 
@@ -168,6 +168,4 @@ def export_answers(folder: str | Path, out: str | Path, *, store: str | Path | N
 
 def _label(decision: Decision, given: object) -> str:
     """What a decision says the picture shows; "" where it says nothing of it."""
-    if decision.answer == "keep":
-        return decision.label or (given if isinstance(given, str) else "")
-    return {"relabel": decision.label, "drop": NEITHER}.get(decision.answer, "")
+    return "" if decision.answer in ("both", "unsure") else said_of(decision, given)

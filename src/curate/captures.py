@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from curate.cache import FLUSH_ROWS, FLUSH_SECONDS
 from curate.errors import UnreadableImage
 from curate.executors import Crashed, Executor
-from curate.files import remove_temporary, replacing
+from curate.files import read_or_remove, remove_temporary, replacing
 from curate.images import Request
 from curate.imaging import READERS, format_of
 from curate.paths import to_file_name
@@ -247,7 +247,7 @@ class _CaptureCache:
         return sorted(self.folder.glob("captures-*.parquet"))
 
     def _parts(self, paths: Iterable[Path]) -> Iterator[pa.Table]:
-        return (part for part in map(_read_or_remove, paths) if part is not None)
+        return (part for part in (read_or_remove(path, _schema()) for path in paths) if part is not None)
 
     def _write(self, table: pa.Table) -> None:
         import pyarrow.parquet as pq
@@ -262,22 +262,6 @@ def _schema() -> pa.Schema:
 
     columns = {"sha256": pa.string(), "taken_at": pa.timestamp("us"), "camera": pa.string()}
     return pa.schema([pa.field(name, kind) for name, kind in columns.items()])
-
-
-def _read_or_remove(path: Path) -> pa.Table | None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        with path.open("rb") as stream:
-            table = pq.read_table(stream, page_checksum_verification=True)
-        if table.schema.equals(_schema()):
-            return table
-    except (pa.ArrowException, OSError):
-        pass
-    with suppress(OSError):  # a reader who may not write leaves that to the next run
-        path.unlink(missing_ok=True)
-    return None
 
 
 class _Pending:

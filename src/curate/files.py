@@ -7,7 +7,7 @@ import json
 import os
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -94,6 +94,23 @@ def read_parquet(file: Path) -> pa.Table:
 
     with file.open("rb") as stream:
         return pq.read_table(stream)
+
+
+def read_or_remove(file: Path, schema: pa.Schema) -> pa.Table | None:
+    """The whole table of a rebuildable file; None, and the file is gone, where it is damaged or has another schema."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with file.open("rb") as stream:
+            table = pq.read_table(stream, page_checksum_verification=True)
+        if table.schema.equals(schema):
+            return table
+    except (pa.ArrowException, OSError):
+        pass
+    with suppress(OSError):  # a reader who may not write leaves that to the next run
+        file.unlink(missing_ok=True)
+    return None
 
 
 def remove_temporary(folder: Path, pattern: str = ".*.tmp") -> None:

@@ -11,14 +11,13 @@ import os
 import time
 import uuid
 from collections.abc import Collection, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from curate.files import remove_temporary, replacing
+from curate.files import read_or_remove, remove_temporary, replacing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,7 +71,7 @@ class OutputCache:
         import pyarrow.compute as pc
 
         wanted = pa.array(sorted(values), pa.string())
-        parts = [part for part in map(_read_or_remove, self.paths()) if part is not None]
+        parts = [part for part in (read_or_remove(path, _schema()) for path in self.paths()) if part is not None]
         parts = [part.filter(pc.is_in(part.column(column), wanted)) for part in parts]
         rows: pd.DataFrame = pa.concat_tables([_schema().empty_table(), *parts]).to_pandas()
         return rows.astype(TYPES).drop_duplicates(column, keep="last")
@@ -84,7 +83,7 @@ class OutputCache:
         small = [path for path in self.paths() if path.stat().st_size < SMALL_BYTES]
         if len(small) <= MOST_SMALL:
             return
-        parts = [part for part in map(_read_or_remove, small) if part is not None]
+        parts = [part for part in (read_or_remove(path, _schema()) for path in small) if part is not None]
         if parts:
             self._write(pa.concat_tables(parts))
         for path in small:
@@ -111,22 +110,6 @@ def _schema() -> pa.Schema:
 
     types = {"str": pa.string(), "int64": pa.int64()}
     return pa.schema([pa.field(name, types[kind]) for name, kind in TYPES.items()])
-
-
-def _read_or_remove(path: Path) -> pa.Table | None:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        with path.open("rb") as stream:
-            table = pq.read_table(stream, page_checksum_verification=True)
-        if table.schema.equals(_schema()):
-            return table
-    except (pa.ArrowException, OSError):
-        pass
-    with suppress(OSError):  # a reader who may not write leaves that to the next run
-        path.unlink(missing_ok=True)
-    return None
 
 
 def _has_size(file: Path, size_bytes: int) -> bool:

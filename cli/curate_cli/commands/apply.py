@@ -55,7 +55,7 @@ def command(
 
 def print_applied(result: Applied, dry_run: bool) -> None:
     """Say what was applied, what was not, and what to do next."""
-    from curate_cli.output import command_line, end_of, home, print_table
+    from curate_cli.output import command_line, end_of, home, print_frozen, print_table
 
     pictures = "picture" if result.decided == 1 else "pictures"
     click.echo(
@@ -69,11 +69,9 @@ def print_applied(result: Applied, dry_run: bool) -> None:
         )
         if len(result.stale) > MOST_SHOWN:
             click.echo(f"  and {len(result.stale) - MOST_SHOWN:,} more")
-    state = f"{result.version.name} ({result.version.id[:12]})"
+    print_frozen(result.version, is_new=result.is_new, dry_run=dry_run)
     if dry_run:
-        click.echo("\nDry run: no version was made.")
         return
-    click.echo(f"\nFrozen as {state}." if result.is_new else f"\nNothing changed since {state}.")
     click.echo("Next")
     for purpose, line in (
         ("find what is left", command_line("flag", result.project)),

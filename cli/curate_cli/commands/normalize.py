@@ -106,7 +106,7 @@ def _plain(result: Normalized) -> dict[str, object]:
 
 
 def _print(result: Normalized, dry_run: bool) -> None:
-    from curate_cli.output import command_line, end_of, home, print_table
+    from curate_cli.output import command_line, end_of, home, print_frozen, print_table
 
     if dry_run:
         click.echo(f"{result.computed:,} pictures would be made, for {result.pictures:,} kept ones. Dry run: none was.")
@@ -121,8 +121,7 @@ def _print(result: Normalized, dry_run: bool) -> None:
         if lines:
             click.echo(f"\n{len(lines):,} {title}:")
             print_table([(end_of(path), why) for path, why in list(lines.items())[:10]])
-    state = f"{result.version.name} ({result.version.id[:12]})"
-    click.echo(f"\nFrozen as {state}." if result.is_new else f"\nNothing changed since {state}.")
+    print_frozen(result.version, is_new=result.is_new)
     click.echo("Next")
     for purpose, line in (
         ("hand it to training", command_line("export", result.project, "OUT")),

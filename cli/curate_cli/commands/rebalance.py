@@ -195,16 +195,13 @@ def _print_sizes(result: Rebalanced) -> None:
 
 
 def _print_version(result: Rebalanced, dry_run: bool) -> None:
-    from curate_cli.output import home
+    from curate_cli.output import home, print_frozen
 
-    state = f"{result.version.name} ({result.version.id[:12]})"
     if result.features is not None:
         made = result.features
         click.echo(f"\nWrote {made.rows:,} vectors, {made.invented:,} of them of no image, to {home(made.file)}.")
-    elif dry_run:
-        click.echo("\nDry run: no version was made.")
     else:
-        click.echo(f"\nFrozen as {state}." if result.is_new else f"\nNothing changed since {state}.")
+        print_frozen(result.version, is_new=result.is_new, dry_run=dry_run)
 
 
 def _print_what_next(result: Rebalanced, dry_run: bool) -> None:

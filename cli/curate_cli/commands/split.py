@@ -111,7 +111,7 @@ def _plain(result: Partition) -> dict[str, object]:
 
 
 def _print(result: Partition, dry_run: bool) -> None:
-    from curate_cli.output import home, print_notes
+    from curate_cli.output import home, print_frozen, print_notes
 
     click.echo(f"{home(result.project.folder)}: {len(result.groups.ids):,} kept images")
     click.echo(f"Belonging together: {result.groups}")
@@ -120,16 +120,8 @@ def _print(result: Partition, dry_run: bool) -> None:
         _print_assignment(result.assignment, result.classes)
     _print_leaks(result)
     if result.assignment is not None:
-        _print_version(result, dry_run)
+        print_frozen(result.version, is_new=result.is_new, dry_run=dry_run)
     _print_what_next(result)
-
-
-def _print_version(result: Partition, dry_run: bool) -> None:
-    state = f"{result.version.name} ({result.version.id[:12]})"
-    if dry_run:
-        click.echo("\nDry run: no version was made.")
-    else:
-        click.echo(f"\nFrozen as {state}." if result.is_new else f"\nNothing changed since {state}.")
 
 
 def _print_what_next(result: Partition) -> None:
