@@ -25,7 +25,7 @@ import numpy as np
 from scipy.special import stdtrit
 
 from curate import heads
-from curate.contest import linear
+from curate.heads import linear
 from curate.suspicion import Judgement, judge_labels
 from labels_data import HUMAN, Bools, Floats, Ints, Pictures, load_cifar
 from labels_peers import cross_validated
@@ -121,7 +121,7 @@ def accuracies(one: Pictures, labels: Ints, seed: int) -> dict[str, float]:
     for name, way in WAYS.items():
         training = way(part)
         weights = training.weights / training.weights.mean()
-        answer = linear(known[training.rows], training.labels, weights, asked, classes).argmax(axis=1)
+        answer = linear(known[training.rows], training.labels, asked, classes, weights).argmax(axis=1)
         scores[name] = float((answer == one.truth[held]).mean())
     return scores
 

@@ -150,13 +150,13 @@ def test_the_same_contest_gives_the_same_figures() -> None:
 
 def test_of_a_hundred_classes_all_are_learnt() -> None:
     """With the tolerance that ten classes need, the training would stop before its first step."""
-    from curate.contest import linear
+    from curate.heads import linear
 
     random = np.random.default_rng(0)
     means: NDArray[np.float64] = random.normal(size=(100, 64)) / 8
     labels = random.integers(0, 100, 4000)
     vectors = (means[labels] + random.normal(size=(4000, 64)) / 40).astype(np.float32)
 
-    said = linear(vectors[:3000], labels[:3000], np.ones(3000, np.float32), vectors[3000:], 100)
+    said = linear(vectors[:3000], labels[:3000], vectors[3000:], 100, np.ones(3000, np.float32))
 
     assert (said.argmax(axis=1) == labels[3000:]).mean() > 0.95

@@ -39,6 +39,9 @@ BLOCK_ROWS = 2_000  # rows compared with the training rows at a time, so that me
 SHRINKAGE = 0.6  # 0.3 loses on few pictures, 0.8 on many
 LINEAR_STRENGTH = 3.0  # scikit-learn's C for vectors of mean square 1; 1 and 10 are worse
 LINEAR_STEPS = 100
+# A gradient is divided among the classes, and so is this. With the same tolerance for any number of them, a hundred
+# classes look solved before the first step (measured: 1 % right of 20,000 pictures where 88 % are possible).
+LINEAR_TOLERANCE = 1e-3
 NEIGHBOURS = 40  # wrong labels need outvoting: 20 is worse at every level of noise
 NEIGHBOUR_REACH = 0.1  # a neighbour whose cosine is lower by this counts 1/e
 # Weighing labels by belief and fitting again raises average precision by 0.01 to 0.03 where the models know the
@@ -262,7 +265,7 @@ def linear(known: Floats, labels: Ints, asked: Floats, classes: int, weights: Fl
     if len(present) == 1:
         probabilities[:, present] = 1
         return probabilities
-    model = LogisticRegression(C=LINEAR_STRENGTH, max_iter=LINEAR_STEPS, tol=1e-3)
+    model = LogisticRegression(C=LINEAR_STRENGTH, max_iter=LINEAR_STEPS, tol=LINEAR_TOLERANCE / len(present))
     probabilities[:, present] = model.fit(rows, targets, sample_weight=weights[sample]).predict_proba(asked)
     return probabilities
 
