@@ -75,6 +75,8 @@ bench: .venv/benchmarks  ## speed and truth against the strongest peer; needs th
 	$(BIN)/python benchmarks/balance.py --data $(DATA)
 	$(BIN)/python benchmarks/shortcuts.py --data $(DATA)
 	$(BIN)/python benchmarks/review.py
+	$(BIN)/python benchmarks/review_paint.py
+	$(BIN)/python benchmarks/review_together.py
 
 clean:
 	rm -rf .venv .oracles build dist .mypy_cache .ruff_cache .pytest_cache

@@ -248,7 +248,7 @@ def report(data: Path) -> list[str]:
     mobile = str(data / "models" / "mobilenetv2.onnx")
     with tempfile.TemporaryDirectory() as cache, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # scikit-learn's and scikit-activeml's on few pictures of many classes
-        for spec, model in ((mobile, "MobileNetV2"), ("builtin", "built-in model")):
+        for spec, model in ((mobile, "MobileNetV2"), ("classic", "classic")):
             twelve = load_folder(data / "caltech12", spec, Path(cache))
             pets = load_folder(data / "pets", spec, Path(cache))
             cifar = load_cifar(data, spec, Path(cache))

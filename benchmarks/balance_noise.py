@@ -163,7 +163,7 @@ def report(data: Path) -> str:
         f"  {'':42}{'right':>7}{'':17}{'gained':>7}{'':17}{'of the loss':>7}",
     ]
     with tempfile.TemporaryDirectory() as cache:
-        for spec in (str(data / "models" / "mobilenetv2.onnx"), "builtin"):
+        for spec in (str(data / "models" / "mobilenetv2.onnx"), "builtin", "classic"):
             one = load_cifar(data, spec, Path(cache))
             for name in reversed(HUMAN):
                 wrong = float((one.labels[name] != one.truth).mean())

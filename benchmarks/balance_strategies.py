@@ -3,7 +3,7 @@
     python benchmarks/balance_strategies.py --data ../shared/data      (some ten minutes of CPU; prints)
 
 Five splits by `curate split`, 60 : 40, of Caltech pictures of 12 classes and of the sample of road signs, through
-MobileNetV2 and through the built-in model. Where classes are told apart at a glance there is nothing to gain, so the
+MobileNetV2 and through `classic`. Where classes are told apart at a glance there is nothing to gain, so the
 same again with a long tail: of the training pictures as many stay as make 50, 35, …, 1 of the classes, or all where a
 class has fewer; which class is rare is drawn by lot. A probe (the linear head of `curate.heads`) is trained on what
 each strategy leaves, and judged on the test pictures, whose labels are, for the sample, those of its key.
@@ -207,7 +207,7 @@ HEADING = (
 
 def report(data: Path) -> list[str]:
     """All lines. data: the folder with caltech12 and models."""
-    models = {"MobileNetV2": str(data / "models" / "mobilenetv2.onnx"), "built-in": "builtin"}
+    models = {"MobileNetV2": str(data / "models" / "mobilenetv2.onnx"), "classic": "classic"}
     folders = {"caltech12": (data / "caltech12", None), "road signs": (SAMPLE, SAMPLE.with_suffix(".key.csv"))}
     lines = list(HEADING)
     with tempfile.TemporaryDirectory() as stores:

@@ -3,7 +3,7 @@
     python benchmarks/leakage.py                  (writes benchmarks/results/leakage.txt; some 2 minutes)
 
 Twenty splits of each kind, 80 : 10 : 10, on Caltech pictures of 12 classes, on pets and on the sample of road signs.
-The nearest neighbour looks through the built-in model and through MobileNetV2. Then the time for 100,000 pictures, and
+The nearest neighbour looks through `classic` and through MobileNetV2. Then the time for 100,000 pictures, and
 what happens when 30 % of them are new.
 """
 
@@ -122,7 +122,7 @@ def at_scale(count: int) -> list[str]:
 def main() -> None:
     """Measure all and keep the result."""
     data = data_folder(__doc__, "caltech12")
-    models = ["builtin", str(data / "models" / "mobilenetv2.onnx")]
+    models = ["classic", str(data / "models" / "mobilenetv2.onnx")]
     lines = header("What a split leaks from test to training", ["curate", "numpy", "onnxruntime"])
     lines += [f"Test splits of {SEEDS} seeds, in percent. leaked: with a picture of its group in training."]
     lines += ["Right by the nearest training picture: of the leaked, of the same without their group, of the others."]

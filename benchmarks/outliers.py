@@ -94,7 +94,7 @@ def rows(data: Path) -> list[str]:
     lines.append(f"{'':39}{'curate':40}cleanlab's default")
     columns = f"{'AUROC':>7}{'AP':>6}{'prec.':>7}{'recall':>8}{'alarms':>8}"
     lines.append(f"{'':34}{columns}    {columns}")
-    for spec in (data / "models" / "mobilenetv2.onnx", "builtin"):
+    for spec in (data / "models" / "mobilenetv2.onnx", "builtin", "classic"):
         backbone, known = open_backbone(spec), dict[Path, NDArray[np.float32]]()
         lines.append(backbone.name)
         for one in planted_sets(data):

@@ -2,6 +2,9 @@
 
     python benchmarks/votes.py --data ../shared/data        (also a part of benchmarks/labels.py)
 
+The columns after alpha come from the same file by `curate review --import` and `curate apply`: through the log of
+decisions, into a version. Its pictures are made up, as votes are about paths.
+
 Five people saw each flagged picture and chose the given label, another, both or neither. Only who chose the given
 label alone confirms it. Where the guessed label is the given one, the study counts the same five people twice.
 The second table asks how good a consensus is without the given label: five annotators of CIFAR-10N stand in for a
@@ -16,7 +19,11 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
+import curate
+from curate.answers import import_answers
+from curate.verdicts import Overruled
 from curate.votes import judge_votes, read_votes, verified_errors
 from processes import data_folder, header, write_result
 
@@ -41,7 +48,11 @@ def write_votes(source: Path, target: Path) -> dict[str, str]:
 def rows(data: Path) -> list[str]:
     """Both tables."""
     folder = data / "label_errors"
-    lines = ["Label errors verified by people", f"{'':10}{'pictures':>10}{'errors':>8}{'published':>11}{'alpha':>8}"]
+    through = f"{'by the log':>12}{'relabelled':>12}{'dropped':>9}{'waiting':>9}"
+    lines = [
+        "Label errors verified by people",
+        f"{'':10}{'pictures':>10}{'errors':>8}{'published':>11}{'alpha':>8}" + through,
+    ]
     with tempfile.TemporaryDirectory() as scratch:
         file = Path(scratch) / "votes.csv"
         for name, published in (("mnist", 15), ("cifar10", 54)):
@@ -49,8 +60,27 @@ def rows(data: Path) -> list[str]:
             votes = read_votes(file)
             errors = verified_errors(votes, given)
             alpha = judge_votes(votes).alpha
-            lines.append(f"{name:10}{len(errors):10}{errors.sum():8}{published:11}{alpha:8.2f}")
+            found = through_the_log(Path(scratch) / name, file, given)
+            became = (found.total, len(found.relabelled), len(found.dropped), len(found.unsettled))
+            lines.append(
+                f"{name:10}{len(errors):10}{errors.sum():8}{published:11}{alpha:8.2f}"
+                + "{:12}{:12}{:9}{:9}".format(*became)
+            )
         return [*lines, "", *_consensus(folder, file)]
+
+
+def through_the_log(folder: Path, votes: Path, given: dict[str, str]) -> Overruled:
+    """What becomes of the labels that the votes overrule, in a folder of made-up pictures with these labels."""
+    rng = np.random.default_rng(1)
+    labels = folder.with_suffix(".csv")
+    folder.mkdir()
+    for path in given:
+        Image.fromarray(rng.integers(0, 255, (64, 64, 3), dtype=np.uint8)).save(folder / path)
+    with labels.open("w", encoding="utf-8", newline="") as stream:
+        csv.writer(stream).writerows([("path", "label"), *given.items()])
+    curate.clean(folder, changes={"scan.labels": str(labels)})
+    import_answers(folder, votes)
+    return curate.apply(folder).overruled
 
 
 def _consensus(folder: Path, file: Path) -> list[str]:

@@ -22,6 +22,8 @@ from curate.review_log import Place
 from curate_cli.main import main
 from postgres import new_database, running_server
 
+os.environ.pop("CURATE_REVIEW_LOG", None)  # tests must not write to a team's log
+
 LONG_AGO_S = 1_700_000_000  # file times are set to this, so that no file counts as written a moment ago
 
 NO_NETWORK = """
@@ -169,6 +171,12 @@ def process(environment: dict[str, str]) -> Curate:
 def server() -> Iterator[str]:
     with running_server() as url:
         yield url
+
+
+@pytest.fixture
+def database(server: str) -> str:
+    """An empty database."""
+    return new_database(server)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,16 @@ from curate import versions
 from curate.opinions import Opinions, keep_opinions
 from curate.pipeline import clean
 from curate.project import Project
+from curate.review_app.address import Address
+from curate.review_app.doorkeeper import Doorkeeper
 from curate.review_app.pictures import Pictures
 from curate.review_app.queues import Catalogue, build_catalogue
-from curate.review_app.security import Doorkeeper, Guard
+from curate.review_app.renewal import Renewal
+from curate.review_app.security import Guard
 from curate.review_app.server import Review, Scenery, make_app
 from curate.review_app.session import Session
+from curate.review_app.source import Source
+from curate.reviewers import Role
 from curate.settings import as_dict, load_settings
 from curate.versions import Version
 
@@ -102,6 +107,7 @@ def answer(item: str, said: str = "keep", **more: Any) -> dict[str, Any]:
 
 
 PORT = 8000
+HERE = Address(PORT)
 HOST = f"127.0.0.1:{PORT}"
 CHANGES = {"Origin": f"http://{HOST}", "X-Curate": "1"}
 
@@ -113,27 +119,32 @@ class Site:
     app: Guard
     session: Session
     doorkeeper: Doorkeeper
+    renewal: Renewal
     new_links: list[str] = field(default_factory=list)
 
     def stranger(self, address: str = f"http://{HOST}") -> TestClient:
         """A browser that is not signed in."""
         return TestClient(self.app, address, follow_redirects=False)
 
-    def person(self, name: str = "ada") -> TestClient:
+    def person(self, name: str = "ada", role: Role = "lead") -> TestClient:
         """A browser whose every request carries what the page sends along."""
         browser = self.stranger()
-        browser.get("/", params={"token": self.doorkeeper.new_link(name)})
+        browser.get("/", params={"token": self.doorkeeper.new_link(name, role)})
         browser.headers |= CHANGES
         return browser
 
 
 @contextmanager
-def served(project: Project, **options: Any) -> Iterator[Site]:
-    """The newest version of a project, as `curate review` serves it."""
-    version = versions.find_version(project.versions, None)
-    catalogue = build_catalogue(versions.read_table(project.versions, version), version)
+def served(project: Project, address: Address = HERE, **options: Any) -> Iterator[Site]:
+    """The newest version of a project, as `curate review` serves it at that address."""
+    source = Source(project)
+    catalogue, stamp = source.load()
     scenery = Scenery(project.folder.name, "a" * 16, "photos", "curate apply photos", None)
-    with Session(catalogue, project.review_log, KEY, **options) as session:
-        doorkeeper, new_links = Doorkeeper(), list[str]()
-        review = Review(session, Pictures(project), doorkeeper, scenery, f"curate-{PORT}", new_links.append)
-        yield Site(make_app(review, PORT), session, doorkeeper, new_links)
+    with (
+        Session(catalogue, project.review_log, KEY, rows_of=source.rows_of, **options) as session,
+        closing(Renewal(session, source, stamp)) as renewal,
+    ):
+        doorkeeper, new_links = Doorkeeper(session.accounts), list[str]()
+        pictures = Pictures(project)
+        review = Review(session, pictures, doorkeeper, scenery, address, new_links.append, renewal=renewal)
+        yield Site(make_app(review), session, doorkeeper, renewal, new_links)

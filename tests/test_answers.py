@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
 import curate as library
-from conftest import Curate, write
+from conftest import PICTURES, Curate, write
 from curate.answers import export_answers, import_answers
 from curate.errors import SourceError
 from curate.inspection import record_decisions
 from curate.project import Project
 from curate.review_log import read_log
+from curate.verdicts import Overruled, overruled
+from curate.votes import read_votes, verified_errors
+from oracle import ask
 
 
 @pytest.fixture
@@ -61,6 +65,92 @@ def test_of_five_answers_most_decide(cleaned: Path) -> None:
     assert (labels["cats/0.jpg"], labels["cats/1.jpg"]) == ("dogs", "cats")
     row = library.table(cleaned).set_index("path").loc["cats/0.jpg"]
     assert row["reviewed_by"] == "p0, p1, p2"
+
+
+def study(folder: Path) -> Path:
+    """Five votes on each of seven pictures in the words of the study of Northcutt et al. 2021.
+
+    Fewer than three chose the given label of cats/0, cats/1, dogs/3, dogs/4: these are verified errors.
+    """
+    said = {
+        "cats/0.jpg": ["dogs"] * 3 + ["cats"] * 2,
+        "cats/1.jpg": ["cats"] * 2 + ["dogs"] * 2 + ["both"],
+        "cats/2.jpg": ["cats"] * 3 + ["dogs"] * 2,
+        "dogs/3.jpg": ["neither"] * 4 + ["dogs"],
+        "dogs/4.jpg": ["both"] * 3 + ["dogs", "cats"],
+        "dogs/5.jpg": ["dogs"] * 5,
+    }
+    return votes(folder, *((path, f"p{n}", label) for path, five in said.items() for n, label in enumerate(five)))
+
+
+def test_votes_of_a_study_give_its_verified_errors_and_what_became_of_each(cleaned: Path) -> None:
+    found = import_answers(cleaned, study(cleaned))
+    applied = library.apply(cleaned, workers=1)
+
+    assert (found.answers, found.overruled) == (30, 4)
+    assert applied.overruled == Overruled(
+        relabelled=["cats/0.jpg"], dropped=["dogs/3.jpg", "dogs/4.jpg"], kept=[], unsettled=["cats/1.jpg"]
+    )
+    assert (applied.overruled.total, applied.changed) == (4, 3)
+    rows = library.table(cleaned).set_index("path")
+    assert rows["final_label"].dropna().to_dict() == {
+        "cats/0.jpg": "dogs", "cats/1.jpg": "cats", "cats/2.jpg": "cats", "dogs/5.jpg": "dogs",
+    }  # fmt: skip
+
+
+def test_flag_finds_the_same_verified_errors(cleaned: Path) -> None:
+    """Counted from the file, as `curate flag --votes` does, and counted from the log."""
+    file = study(cleaned)
+    kept = {str(path): str(label) for path, label in library.table(cleaned).set_index("path")["label"].items()}
+
+    errors = verified_errors(read_votes(file), kept)
+    import_answers(cleaned, file)
+
+    assert sorted(errors[errors].index) == overruled(read_log(Project.at(cleaned).review_log), kept)
+
+
+def test_a_vote_that_was_taken_back_overrules_nothing(cleaned: Path) -> None:
+    import_answers(cleaned, study(cleaned))
+    record_decisions(cleaned, ["cats/0.jpg"], "undo")  # takes back the newest, which was for the given label
+    record_decisions(cleaned, ["cats/0.jpg"], "undo")
+    record_decisions(cleaned, ["cats/0.jpg"], "undo")
+
+    assert "cats/0.jpg" not in library.apply(cleaned, workers=1).overruled.relabelled
+
+
+def test_what_somebody_has_settled_is_told_as_that(cleaned: Path) -> None:
+    import_answers(cleaned, study(cleaned))
+    record_decisions(cleaned, ["cats/1.jpg"], "keep", by="lead")
+
+    applied = library.apply(cleaned, workers=1)
+
+    assert (applied.overruled.kept, applied.overruled.unsettled) == (["cats/1.jpg"], [])
+
+
+def test_a_class_may_be_called_neither(tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    for number, name in enumerate(["cats/0.jpg", "neither/1.jpg"]):
+        write(folder / name, PICTURES[number])
+    library.clean(folder, workers=1)
+
+    import_answers(folder, votes(folder, ("cats/0.jpg", "ada", "neither")))
+
+    assert [(one.answer, one.label) for one in read_log(Project.at(folder).review_log)] == [("relabel", "neither")]
+
+
+def test_apply_tells_what_votes_have_found(cleaned: Path, curate: Curate) -> None:
+    import_answers(cleaned, study(cleaned))
+
+    lines = curate("apply", cleaned).out.splitlines()
+    told = json.loads(curate("apply", cleaned, "--json").out)["overruled"]
+
+    assert lines[1:5] == [
+        "4 labels are overruled by most of at least three people:",
+        "  1 have another label",
+        "  2 are dropped",
+        "  1 wait, as no answer has most of the votes",
+    ]
+    assert (told["total"], told["unsettled"]) == (4, ["cats/1.jpg"])
 
 
 def test_the_same_file_again_adds_nothing(cleaned: Path) -> None:
@@ -134,6 +224,38 @@ def test_what_people_answered_in_label_studio_counts_as_their_votes(cleaned: Pat
     assert (found.answers, found.people) == (3, 2)
     assert final_labels(cleaned)["cats/0.jpg"] == "dogs"
     assert read_log(Project.at(cleaned).review_log)[0].decided_at == "2026-11-21T10:00:00Z"
+
+
+@pytest.fixture(scope="module")
+def answered(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two pictures that went to Label Studio, where ada said dogs of each, bob its label, and eve skipped all."""
+    place = tmp_path_factory.mktemp("answered")
+    for path, number in (("cats/0.jpg", 0), ("dogs/1.jpg", 1)):
+        write(place / "photos" / path, PICTURES[number])
+    library.clean(place / "photos", workers=1)
+    library.export(place / "photos", place / "out", format="labelstudio")
+    said = json.dumps({"ada@example.org": "dogs", "bob@example.org": "?", "eve@example.org": ""})
+    ask("read_labelstudio.py", place / "out", place / "answers", said)
+    return place
+
+
+@pytest.mark.parametrize("file", ["full.json", "JSON_MIN/result.json", "CSV/result.csv"])
+def test_what_label_studios_own_sdk_exports_comes_in_as_votes(answered: Path, tmp_path: Path, file: str) -> None:
+    """Its converter writes the file, after its checks have passed the config, the tasks and the completed answers."""
+    shutil.copytree(answered, tmp_path, dirs_exist_ok=True)
+
+    found = import_answers(tmp_path / "photos", tmp_path / "answers" / file)
+
+    log = read_log(Project.at(tmp_path / "photos").review_log)
+    people = [f"{name}@example.org" for name in ("ada", "bob")]
+    assert (found.answers, found.pictures, found.people, found.unknown, found.changed) == (4, 2, 2, [], [])
+    assert sorted((one.path, one.reviewer, one.answer, one.label) for one in log) == [
+        ("cats/0.jpg", people[0], "relabel", "dogs"),
+        ("cats/0.jpg", people[1], "keep", ""),
+        ("dogs/1.jpg", people[0], "keep", ""),
+        ("dogs/1.jpg", people[1], "keep", ""),
+    ]
+    assert import_answers(tmp_path / "photos", tmp_path / "answers" / file).answers == 0
 
 
 def test_an_answer_about_other_bytes_does_not_count(cleaned: Path) -> None:

@@ -280,7 +280,7 @@ def test_invented_vectors_are_written_with_real_ones(animals: Path, tmp_path: Pa
     assert rows["label"].value_counts().to_dict() == {"cats": 12, "dogs": 12, "owls": 12}
     assert rows["path"].isna().sum() == 6
     assert rows.loc[rows["path"].isna(), "label"].unique().tolist() == ["dogs"]
-    assert len(rows["vector"][0]) == 578
+    assert len(rows["vector"][0]) == 512
     assert not result.is_new
     assert result.version.name == "v1"
     assert result.features is not None
@@ -291,7 +291,7 @@ def test_vectors_can_be_written_for_numpy(animals: Path, tmp_path: Path) -> None
     balanced(animals, "random-under", "effective-number", features=tmp_path / "vectors.npz")
 
     with np.load(tmp_path / "vectors.npz") as found:
-        assert found["vector"].shape == (14, 578)
+        assert found["vector"].shape == (14, 512)
         assert sorted(set(found["label"].tolist())) == ["cats", "dogs", "owls"]
         assert all(path.startswith("train/") for path in found["path"].tolist())
         assert found["weight"].sum() == pytest.approx(14)

@@ -70,7 +70,7 @@ def test_only_pictures_without_a_label_are_to_be_labelled_and_each_once(colours:
     for by in WAYS:
         found = paths(colours, by, count=100)
 
-        assert len(found) == len(set(found)) > 12
+        assert len(found) == len(set(found)) > 6
         assert all(path.startswith("_unlabeled/") for path in found)
 
 

@@ -77,8 +77,8 @@ def test_flags_are_told_by_why_and_counted_as_to_be_looked_at(curate: Curate, co
     assert "label_error" in curate("clean", colours).out
 
 
-def test_the_built_in_model_does_not_pretend_to_know_what_is_off_topic(curate: Curate, colours: Path) -> None:
-    done = curate("flag", colours)
+def test_a_model_that_knows_no_things_does_not_pretend_to_know_what_is_off_topic(curate: Curate, colours: Path) -> None:
+    done = curate("flag", colours, "--model", "classic")
 
     assert "Off-topic pictures were not looked for" in done.out
     assert "typicality" not in curate("table", colours).out.splitlines()[0]

@@ -20,6 +20,7 @@ from conftest import PICTURES, Curate
 from curate.errors import CurateError
 from curate.imaging import DecodedImage, open_image
 from curate.models import Backbone, describe, open_backbone, open_classifier
+from curate.models.builtin import FILE
 from curate.models.onnx_notes import OnnxNotes
 from curate.models.preprocessing import Preprocessing
 from curate.models.torch_folder import read_hugging_face, read_timm
@@ -51,12 +52,39 @@ def refusal(spec: Path | str) -> str:
     return f"{refused.value}\n{refused.value.hint}"
 
 
-# ---- The built-in one
+# ---- `builtin`, trained by training/backbone
 
 
-def test_the_builtin_model_needs_no_file() -> None:
-    """It is in the wheel, and its vectors have as many numbers as it says."""
+def test_the_builtin_model_needs_nothing_but_the_wheel() -> None:
+    """It is at most 3 MB, takes bytes of 96 px, and its vectors have as many numbers as it says."""
     backbone = open_backbone("builtin")
+
+    found = vectors(backbone, open_image(PICTURES[0]))
+
+    assert FILE.stat().st_size <= 3_000_000
+    assert backbone.prepare(open_image(PICTURES[0])).shape == (96, 96, 3)
+    assert found.shape == (1, backbone.dimensions) == (1, 512)
+    assert found.dtype == np.float32
+
+
+def test_the_builtin_model_gives_the_same_numbers_everywhere() -> None:
+    """Within 1e-3, on any processor. If this fails after a new training, change these."""
+    backbone = open_backbone("builtin")
+    places = np.add.outer(np.arange(96), 2 * np.arange(96)) % 256
+    batch = np.stack([places, places.T, 255 - places], axis=-1).astype(np.uint8)[None]
+
+    found = backbone.embed(batch)[0]
+
+    assert backbone.identity == "builtin-d296a6a35daef555"
+    assert_allclose(found[[216, 36, 481, 342, 50, 325]], [2.0028, 1.4087, 0.7329, 0.3239, 0.1421, 0.0668], atol=1e-3)
+
+
+# ---- `classic`, made by hand
+
+
+def test_the_classic_model_needs_no_file() -> None:
+    """It is in the wheel, and its vectors have as many numbers as it says."""
+    backbone = open_backbone("classic")
 
     found = vectors(backbone, open_image(PICTURES[0]))
 
@@ -64,15 +92,15 @@ def test_the_builtin_model_needs_no_file() -> None:
     assert found.dtype == np.float32
 
 
-def test_the_arithmetic_of_the_builtin_model_is_part_of_its_identity() -> None:
-    """If this fails, the numbers have changed: give VERSION in models/builtin.py a new number, and change these."""
-    backbone = open_backbone("builtin")
+def test_the_arithmetic_of_the_classic_model_is_part_of_its_identity() -> None:
+    """If this fails, the numbers have changed: give VERSION in models/classic.py a new number, and change these."""
+    backbone = open_backbone("classic")
     image = Image.radial_gradient("L").convert("RGB")
     image.paste((200, 40, 90), (30, 60, 120, 200))
 
     found = vectors(backbone, open_image(encoded(image, "PNG")))[0]
 
-    assert backbone.identity == "builtin-a69dce8df2945447"
+    assert backbone.identity == "classic-a69dce8df2945447"
     assert_allclose(
         found[[144, 112, 29, 351, 477, 325, 543, 575, 567]],
         [0.1519, 0.1284, 0.1165, 0.2863, 0.1539, 0.0999, 0.1435, 0.0657, 0.0446],
@@ -80,9 +108,9 @@ def test_the_arithmetic_of_the_builtin_model_is_part_of_its_identity() -> None:
     )
 
 
-def test_the_builtin_model_finds_a_mirrored_picture_more_alike_than_another() -> None:
+def test_the_classic_model_finds_a_mirrored_picture_more_alike_than_another() -> None:
     """But not the same: what points left does not point right."""
-    backbone = open_backbone("builtin")
+    backbone = open_backbone("classic")
     picture, other = open_image(PICTURES[0]), open_image(PICTURES[1])
     flipped = np.ascontiguousarray(picture.rgbx[:, ::-1])
     mirrored = DecodedImage(flipped, picture.width, picture.height, "JPEG", "RGB", 1, "")
@@ -96,9 +124,9 @@ def test_the_builtin_model_finds_a_mirrored_picture_more_alike_than_another() ->
 @pytest.mark.parametrize(
     "picture", [plain(0, 0, 0), plain(255, 255, 255), plain(9, 9, 9, 1, 1), plain(0, 9, 0, 300, 1)]
 )
-def test_the_builtin_model_is_finite_on_pictures_of_nothing(picture: DecodedImage) -> None:
+def test_the_classic_model_is_finite_on_pictures_of_nothing(picture: DecodedImage) -> None:
     """Plain, black and tiny pictures have no edges, and nothing is divided by that."""
-    assert np.isfinite(vectors(open_backbone("builtin"), picture)).all()
+    assert np.isfinite(vectors(open_backbone("classic"), picture)).all()
 
 
 # ---- ONNX: range, layout, size, type

@@ -106,15 +106,15 @@ def test_a_pulled_model_is_used_by_its_name(server: Server, data: bytes, curate:
 
 
 def test_the_list_tells_where_a_model_came_from(server: Server, data: bytes, curate: Curate) -> None:
-    """Beside the built-in one, and before anything is pulled, how to."""
+    """Beside those that come with curate, and before anything is pulled, how to."""
     assert "curate models pull URL --sha256 HEX" in curate("models").out
     pull(f"{server.url}/tiny.onnx", sha256(data), "small")
 
     rows = curate("models", "--json").json
 
-    assert [row["name"] for row in rows] == ["builtin", "small"]
-    assert rows[1]["from"] == f"{server.url}/tiny.onnx"
-    assert rows[1]["sha256"] == sha256(data)
+    assert [row["name"] for row in rows] == ["builtin", "classic", "small"]
+    assert rows[2]["from"] == f"{server.url}/tiny.onnx"
+    assert rows[2]["sha256"] == sha256(data)
 
 
 def test_a_file_of_another_digest_is_thrown_away(server: Server, data: bytes, folder: Path) -> None:
@@ -193,7 +193,7 @@ def test_another_model_does_not_take_the_place_of_one(server: Server, data: byte
         pull(f"{server.url}/tiny.onnx", "0" * 64)
 
 
-@pytest.mark.parametrize("name", ["builtin", "../m", "a b", "-x"])
+@pytest.mark.parametrize("name", ["builtin", "classic", "../m", "a b", "-x"])
 def test_a_name_must_be_one_that_can_be_typed(server: Server, data: bytes, name: str) -> None:
     """And not lead out of the folder of models."""
     with pytest.raises(CurateError, match="can't be called"):
@@ -244,9 +244,9 @@ def test_the_list_fits_a_terminal_and_shows_what_a_model_gives(server: Server, d
 
     lines = curate("models", "list").out.splitlines()
 
-    assert max(map(len, lines[:3])) <= 80
-    assert lines[2].split()[:2] == ["tiny", "3"]
-    assert sha256(data)[:12] in lines[2]
+    assert max(map(len, lines[:4])) <= 80
+    assert lines[3].split()[:2] == ["tiny", "3"]
+    assert sha256(data)[:12] in lines[3]
 
 
 def test_an_answer_from_https_is_not_followed_to_http() -> None:

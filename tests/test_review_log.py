@@ -10,7 +10,8 @@ import pytest
 
 from curate.decisions import Decision, new_decision
 from curate.errors import StoreError
-from curate.review_log import Event, Place, append, first_broken_link, read_events, read_log
+from curate.inspection import LogVerification, verify_log
+from curate.review_log import Event, Place, append, first_broken_link, make_engine, read_events, read_log
 
 ADA = new_decision("a.jpg", "abc", "keep", "ada")
 BOB = Decision(
@@ -64,6 +65,8 @@ def test_many_at_once_lose_nothing_and_keep_the_chain(log: Place) -> None:
         ("UPDATE decisions SET answer = 'drop' WHERE seq = 2", 2),
         ("UPDATE decisions SET reviewer = 'eve' WHERE seq = 1", 1),
         ("DELETE FROM decisions WHERE seq = 2", 3),
+        ("DELETE FROM decisions WHERE seq = 1", 2),
+        ("UPDATE decisions SET chain = '', answer = 'drop' WHERE seq = 2", 2),
     ],
 )
 def test_an_edited_log_is_found_out(tmp_path: Path, statement: str, broken: int) -> None:
@@ -77,6 +80,40 @@ def test_an_edited_log_is_found_out(tmp_path: Path, statement: str, broken: int)
     found = first_broken_link(read_events(tmp_path / "review.db"))
     assert isinstance(found, Event)
     assert found.seq == broken
+
+
+def edit(log: Place, statement: str) -> None:
+    """What somebody does who can reach the database, and goes round curate."""
+    engine = make_engine(log)
+    with engine.begin() as connection:
+        connection.exec_driver_sql(statement)
+    engine.dispose()
+
+
+def test_a_row_that_was_changed_from_outside_is_found_in_either_database(log: Place) -> None:
+    append(log, [ADA, BOB, new_decision("c.jpg", "abc", "drop", "ada")])
+    before = verify_log(log)
+
+    edit(log, "UPDATE decisions SET answer = 'drop' WHERE seq = 2")
+    after = verify_log(log)
+
+    assert before == LogVerification(3, 0, None)
+    assert before.intact
+    assert (after.intact, after.broken and after.broken.seq) == (False, 2)
+
+
+def test_a_row_that_can_not_be_read_is_named(log: Place) -> None:
+    append(log, [ADA, BOB])
+
+    edit(log, "UPDATE decisions SET context = 'no json' WHERE seq = 2")
+
+    found = verify_log(log)
+    assert not found.intact
+    assert found.unread.startswith("Entry 2 of the log of decisions is damaged: ")
+
+
+def test_no_log_is_whole(tmp_path: Path) -> None:
+    assert verify_log(tmp_path / "review.db") == LogVerification(0, 0, None)
 
 
 def old_log(file: Path) -> None:
@@ -99,6 +136,13 @@ def test_a_log_of_an_older_curate_is_read_as_it_is(tmp_path: Path) -> None:
 
     assert read_log(tmp_path / "review.db") == [ADA]
     assert (tmp_path / "review.db").read_bytes() == before
+
+
+def test_entries_of_an_older_curate_are_counted_as_without_digest(tmp_path: Path) -> None:
+    old_log(tmp_path / "review.db")
+    append(tmp_path / "review.db", [BOB])
+
+    assert verify_log(tmp_path / "review.db") == LogVerification(2, 1, None)
 
 
 def test_a_log_of_an_older_curate_is_brought_up_to_date_by_the_next_decision(tmp_path: Path) -> None:

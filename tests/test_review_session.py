@@ -110,6 +110,22 @@ def test_a_lease_that_somebody_else_has_now_is_lost(session: Session) -> None:
     assert session.renew(mine, ADA) == ([], mine)
 
 
+def test_what_is_taken_back_stays_with_who_took_it_back(session: Session) -> None:
+    """It is on that screen again; until it is decided anew, or its lease runs out, nobody else gets it."""
+    clock = session._clock
+    assert isinstance(clock, Clock)
+    [item] = ids(session, ADA, 1)
+    said = answer(item)
+    session.decide([said], ADA)
+
+    session.decide([answer(item, "undo", undoes=said["id"])], ADA)
+
+    assert shown(session, BOB, 1) == ["0001.jpg"]
+    assert shown(session, Holder("tab-2", "ada"), 1) == ["0002.jpg"]
+    clock.s += LEASE_S + 1
+    assert shown(session, CY, 1) == ["0000.jpg"]
+
+
 def test_nobody_takes_over_a_lease_by_naming_it(session: Session) -> None:
     """Neither by renewing it nor as something they have already."""
     mine = ids(session, ADA, 1)
@@ -402,7 +418,7 @@ def test_history_is_one_persons_newest_first_with_names_to_look_again(session: S
         (first, "relabel", "dog", []),
     ]
     assert len(session.history("ada", 1)) == 1
-    again = session.item(first)
+    again = session.item(first, "ada")
     assert again is not None
     assert again["path"] == "0000.jpg"
 
@@ -476,7 +492,8 @@ def test_progress_counts_what_was_found_and_confirmed(session: Session) -> None:
 
     assert {name: told[name] for name in ("decided", "left", "found", "confirmed", "by_queue", "estimate")} == {
         "decided": 3, "left": 2, "found": 1, "confirmed": 1,
-        "by_queue": {"errors": 2, "prelabels": 0, "doubts": 0, "duplicates": 0, "spot": 0}, "estimate": None,
+        "by_queue": {"errors": 2, "prelabels": 0, "doubts": 0, "duplicates": 0, "spot": 0, "flagged": 0},
+        "estimate": None,
     }  # fmt: skip
 
 

@@ -66,13 +66,23 @@ def test_errors_that_were_found_are_no_longer_left() -> None:
     assert said.most_left == most_errors(1000, 200, 10, AT_THE_END) - 45
 
 
+def test_a_label_that_nobody_could_confirm_is_not_mended() -> None:
+    """ "Unsure" counts among the wrong of the sample, and is still in the data set: nothing is taken off for it."""
+    unsure, mended = (
+        estimate(population=1000, planned=200, checked=200, wrong=1, mended=one, labels=1000, target=0.01)
+        for one in (0, 1)
+    )
+
+    assert unsure.most_left == mended.most_left + 1
+
+
 @pytest.mark.parametrize(
     "numbers",
     [
         {"checked": 5, "wrong": 6},
         {"checked": 30, "planned": 20},
         {"planned": 200},
-        {"mended": 0, "wrong": 1, "checked": 5},
+        {"mended": -1},
         {"labels": 50},
         {"target": 0.0},
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,13 +10,15 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from curate.agreement import Agreement, Rate, Reviewer
+    from curate.agreement import Agreement, ClassAgreement, Rate, Reviewer
     from curate.answers import Imported
 
 
-def exchange(folder: Path, store: Path | None, *, people: bool, out: Path | None, file: Path | None) -> bool:
+def exchange(
+    folder: Path, store: Path | None, *, people: bool, out: Path | None, file: Path | None, as_json: bool = False
+) -> bool:
     """Do what was asked for, if anything. Returns whether it was."""
-    from curate.agreement import agreement
+    from curate.agreement import agreement, told
     from curate.answers import export_answers, import_answers
     from curate.project import Project
     from curate_cli.output import command_line
@@ -25,7 +28,11 @@ def exchange(folder: Path, store: Path | None, *, people: bool, out: Path | None
         click.echo(f"Next: {command_line('apply', Project.at(folder, store))}")
     if out is not None:
         click.echo(f"{export_answers(folder, out, store=store):,} answers written to {out}")
-    if people:
+    if as_json and not people:
+        raise click.UsageError("--json goes with --people: a session prints no data.")
+    if people and as_json:
+        click.echo(json.dumps(told(agreement(folder, store=store)), indent=2, ensure_ascii=False))
+    elif people:
         _print_people(agreement(folder, store=store))
     return people or out is not None or file is not None
 
@@ -55,6 +62,10 @@ def _print_people(found: Agreement) -> None:
     click.echo(f"Agreement on {found.pictures:,} pictures with two answers or more: alpha {told}\n")
     head = ("who", "answers", "as most", "gold", "repeated", "seconds", "most often taken for another")
     print_table([head, *(_row(one) for one in found.reviewers)], right=(1, 2, 3, 4, 5))
+    if found.classes:
+        click.echo("\nWhere they differ")
+        rows = [(one.label, *_alpha(one), f"{one.pictures:,}") for one in found.classes]
+        print_table([("class", "alpha", "95 %", "pictures"), *rows], right=(1, 2, 3))
     click.echo("\n  as most: what most others said; gold: right where the label is certain;")
     click.echo("  repeated: the same answer the second time. alpha: 1 all agree, 0 as by chance.")
 
@@ -62,6 +73,7 @@ def _print_people(found: Agreement) -> None:
 def _row(one: Reviewer) -> tuple[str, ...]:
     worst = next((f"{most} as {said} ({number:,})" for (most, said), number in one.confusions.items()), "")
     seconds = "" if one.seconds is None else f"{one.seconds:.1f}"
+    seconds += f" {one.pace}" if one.pace else ""
     return (
         one.name,
         f"{one.decisions:,}",
@@ -71,6 +83,12 @@ def _row(one: Reviewer) -> tuple[str, ...]:
         seconds,
         worst,
     )
+
+
+def _alpha(one: ClassAgreement) -> tuple[str, str]:
+    """Alpha and its interval, "" where there is none."""
+    low, high = one.alpha_interval
+    return ("", "") if math.isnan(one.alpha) else (f"{one.alpha:.2f}", f"{low:.2f} to {high:.2f}")
 
 
 def _share(rate: Rate) -> str:

@@ -26,7 +26,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 SECTIONS = {
     "Curate": ("init", "run", "clean", "prelabel", "flag", "report"),
-    "Review": ("next", "review", "decide", "apply"),
+    "Review": ("next", "review", "reviewers", "decide", "apply"),
     "Train": ("normalize", "split", "rebalance", "prove", "export", "pin"),
     "Exchange": ("import", "formats"),
     "Look": ("status", "why", "shortcuts", "table", "checks", "models"),

@@ -25,7 +25,7 @@ version: Decorator = click.option(
 model: Decorator = click.option(
     "--model",
     metavar="MODEL",
-    help='"builtin" (default), an ONNX file, a model folder, or a pulled name.',
+    help='"builtin" (default), "classic", an ONNX file, a model folder, or a pulled name.',
 )
 config: Decorator = click.option(
     "--config",

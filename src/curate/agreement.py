@@ -6,10 +6,11 @@ repeated ones, shown to the same person again, how steady they are. Intervals ar
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 from curate import versions
 from curate.decisions import Decision, not_taken_back
@@ -19,6 +20,13 @@ from curate.review_log import read_log
 if TYPE_CHECKING:
     import pandas as pd
 
+# A natural scene is told from others by a key at the earliest in half a second (Thorpe, Fize and Marlot 1996: a median
+# of 0.445 s for yes or no): who answers faster has hardly looked.
+HASTY_S = 0.5
+# Whose median is under half or over twice the median of all people's works otherwise than the others: a choice of ours.
+PACES = (0.5, 2.0)
+MIN_TIMED = 10  # before that a median is that of a few pictures, easy or hard
+MOST_CLASSES = 12  # of those that people differ on most: each costs two hundred alphas, and nobody reads more
 NEITHER, BOTH = "(neither)", "(both)"  # what a person said, where it is none of the classes, or several
 CONFIDENCE = 0.95
 
@@ -49,7 +57,10 @@ class Reviewer:
     """How one person does. gold: right on pictures whose label is certain. repeats: same answer the second time.
 
     agreement: share of their votes that are what most people said. confusions: (what most said, what they said) ->
-    pictures, where the two differ. seconds: median time per decision; None = not measured.
+    pictures, where the two differ. by_class: what most people said -> how often this one said so too. seconds: median
+    time per decision; None = not measured. hasty: of the decisions one by one, those made in under HASTY_S. pace:
+    "fast" or "slow" for who takes under half or over twice as long as people do here; "" otherwise, and for who has
+    made fewer than MIN_TIMED.
     """
 
     name: str
@@ -59,16 +70,33 @@ class Reviewer:
     agreement: Rate
     confusions: dict[tuple[str, str], int]
     seconds: float | None
+    by_class: dict[str, Rate] = field(default_factory=dict)
+    hasty: Rate = field(default_factory=lambda: Rate.of([]))
+    pace: Literal["", "fast", "slow"] = ""
+
+
+@dataclass(frozen=True)
+class ClassAgreement:
+    """How far people agree whether a picture shows one class. pictures: on which anybody said so."""
+
+    label: str
+    pictures: int
+    alpha: float
+    alpha_interval: tuple[float, float]
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """pictures: with two votes or more. alpha: Krippendorff's, with its interval of 95 %; NaN where there is none."""
+    """pictures: with two votes or more. alpha: Krippendorff's, with its interval of 95 %; NaN where there is none.
+
+    classes: those on which people differ most, by number of pictures, at most MOST_CLASSES.
+    """
 
     pictures: int
     alpha: float
     alpha_interval: tuple[float, float]
     reviewers: list[Reviewer]
+    classes: list[ClassAgreement] = field(default_factory=list)
 
 
 def agreement(folder: str | Path, *, store: str | Path | None = None) -> Agreement:
@@ -84,7 +112,7 @@ def agreement_of(log: Iterable[Decision], given: Mapping[str, str]) -> Agreement
     """What the decisions tell of those who made them. given: path -> the source's label."""
     import pandas as pd
 
-    from curate.votes import judge_votes
+    from curate.votes import alpha_of
 
     standing = [one for one in not_taken_back(list(log)) if one.answer not in ("accept", "unsure")]
     voted = {(one.path, one.reviewer): one for one in standing if one.round in ("", "vote", "spot")}
@@ -93,22 +121,79 @@ def agreement_of(log: Iterable[Decision], given: Mapping[str, str]) -> Agreement
     )
     shared = votes[votes.groupby("path")["annotator"].transform("size") > 1] if len(votes) else votes
     most = _most_said(shared)
-    alpha, interval = float("nan"), (float("nan"), float("nan"))
-    if len(shared):
-        judged = judge_votes(shared)
-        alpha, interval = judged.alpha, judged.alpha_interval
+    alpha, interval = alpha_of(shared)
     names = sorted({one.reviewer for one in standing})
     return Agreement(
         pictures=int(shared["path"].nunique()) if len(shared) else 0,
         alpha=alpha,
         alpha_interval=interval,
-        reviewers=[_reviewer(name, standing, shared, most, given) for name in names],
+        reviewers=_paced([_reviewer(name, standing, shared, most, given) for name in names]),
+        classes=_classes(shared),
     )
 
 
+def told(found: Agreement) -> dict[str, Any]:
+    """The same as plain data; what is not known is null."""
+    return {
+        "pictures": found.pictures,
+        "alpha": _number(found.alpha),
+        "alpha_interval": [_number(end) for end in found.alpha_interval],
+        "classes": [
+            {**asdict(one), "alpha": _number(one.alpha), "alpha_interval": [_number(end) for end in one.alpha_interval]}
+            for one in found.classes
+        ],
+        "people": [
+            {
+                **asdict(one),
+                "confusions": [
+                    {"most": most, "said": label, "pictures": n} for (most, label), n in one.confusions.items()
+                ],
+            }
+            for one in found.reviewers
+        ],
+    }
+
+
+def _number(value: float) -> float | None:
+    return round(value, 4) if math.isfinite(value) else None
+
+
+def _classes(shared: pd.DataFrame) -> list[ClassAgreement]:
+    """The classes on which people differ, each against all others (Krippendorff 2004, chapter 11)."""
+    from curate.votes import alpha_of
+
+    if not len(shared):
+        return []
+    votes = shared.groupby("path")["label"].transform("nunique")
+    disputed = shared[votes > 1].drop_duplicates(["path", "label"])["label"].value_counts()
+    order = sorted(disputed.items(), key=lambda one: (-one[1], str(one[0])))[:MOST_CLASSES]
+    found = []
+    for label, _ in order:
+        says = shared["label"] == label
+        alpha, interval = alpha_of(shared.assign(label=says.map({True: "yes", False: "no"}).astype("str")))
+        found.append(ClassAgreement(str(label), int(shared.loc[says, "path"].nunique()), alpha, interval))
+    return found
+
+
+def _paced(people: list[Reviewer]) -> list[Reviewer]:
+    """The same people, each told whether they are faster or slower than the others."""
+    import statistics
+
+    medians = {one.name: one.seconds for one in people if one.seconds and one.hasty.total >= MIN_TIMED}
+    if len(medians) < 2:
+        return people
+    usual = statistics.median(medians.values())
+    return [replace(one, pace=_pace(medians.get(one.name, usual) / usual)) for one in people]
+
+
+def _pace(ratio: float) -> Literal["", "fast", "slow"]:
+    return "fast" if ratio < PACES[0] else "slow" if ratio > PACES[1] else ""
+
+
 def said(decision: Decision, given: Mapping[str, str]) -> str:
-    """What a person said that the picture shows. given: path -> the source's label."""
-    return said_of(decision, given.get(decision.path))
+    """What a person said that the picture shows. given: path -> the source's label, for who was not shown another."""
+    shown = decision.context.get("given")
+    return said_of(decision, shown if isinstance(shown, str) else given.get(decision.path))
 
 
 def said_of(decision: Decision, given: object) -> str:
@@ -120,12 +205,12 @@ def said_of(decision: Decision, given: object) -> str:
 
 def _most_said(shared: pd.DataFrame) -> dict[str, str]:
     """path -> the label that more people gave than any other; without the pictures where two are equal."""
-    most = {}
-    for path, labels in shared.groupby("path")["label"]:
-        counts = labels.value_counts()
-        if len(counts) == 1 or counts.iloc[0] > counts.iloc[1]:
-            most[str(path)] = str(counts.index[0])
-    return most
+    if not len(shared):
+        return {}
+    counts = shared.groupby(["path", "label"]).size().reset_index(name="people")
+    highest = counts.groupby("path")["people"].transform("max")
+    first = counts[counts["people"] == highest].drop_duplicates("path", keep=False)
+    return dict(zip(first["path"].astype(str), first["label"].astype(str), strict=True))
 
 
 def _reviewer(
@@ -143,15 +228,23 @@ def _reviewer(
     for pair in votes:
         if pair[0] != pair[1]:
             confusions[pair] = confusions.get(pair, 0) + 1
-    seconds = [float(one.context["seconds"]) for one in own if isinstance(one.context.get("seconds"), int | float)]
+    timed = [one for one in own if isinstance(one.context.get("seconds"), int | float)]
+    seconds = [float(one.context["seconds"]) for one in timed]
+    by_class: dict[str, list[bool]] = {}
+    for other, label in votes:
+        by_class.setdefault(other, []).append(other == label)
     return Reviewer(
         name=name,
         decisions=len(own),
-        gold=Rate.of([said(one, given) == one.context.get("truth") for one in own if one.round == "gold"]),
+        gold=Rate.of([said(one, given) == one.context["truth"] for one in own if "truth" in one.context]),
         repeats=Rate.of(_repeated(own, given)),
         agreement=Rate.of([label == other for label, other in votes]),
         confusions=dict(sorted(confusions.items(), key=lambda item: (-item[1], item[0]))),
         seconds=statistics.median(seconds) if seconds else None,
+        by_class={label: Rate.of(outcomes) for label, outcomes in sorted(by_class.items())},
+        hasty=Rate.of(
+            [one.context["seconds"] < HASTY_S for one in timed if one.context.get("mode", "single") == "single"]
+        ),
     )
 
 

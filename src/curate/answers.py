@@ -8,24 +8,29 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from curate import versions
-from curate.agreement import NEITHER, said_of
-from curate.decisions import Decision, not_taken_back
+from curate.agreement import BOTH, NEITHER, said_of
+from curate.decisions import MEASURING, Decision, not_taken_back
 from curate.errors import SourceError
 from curate.files import replacing
 from curate.project import Project
 from curate.review_log import append, read_log
-from curate.votes import MIN_VOTES, read_votes, verified_errors
+from curate.verdicts import overruled
+from curate.votes import read_votes
 
 Kept = dict[str, tuple[str, object]]  # path -> sha256 and the source's label, of kept pictures
+# How votes elsewhere call what is no class; only where no class has that name.
+WORDS = {"neither": NEITHER, "both": BOTH}
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 COLUMNS = ("path", "annotator", "label", "answer", "note", "decided_at", "round", "sha256")
 
 
@@ -68,7 +73,7 @@ def import_answers(folder: str | Path, file: str | Path, *, store: str | Path | 
     kept: Kept = {
         path: (sha256, label) for path, sha256, label in zip(rows["path"], rows["sha256"], rows["label"], strict=True)
     }
-    answers = list(_read(Path(file), set(kept)))
+    answers = _in_our_words(list(_read(Path(file), set(kept))), kept)
     known = [one for one in answers if one.path in kept]
     if not known:
         first = f"; the first is {answers[0].path!r}" if answers else ""
@@ -87,7 +92,7 @@ def import_answers(folder: str | Path, file: str | Path, *, store: str | Path | 
         people=len({one.reviewer for one in decisions}),
         unknown=sorted({one.path for one in answers if one.path not in kept}),
         changed=sorted(changed),
-        overruled=_overruled(current, kept),
+        overruled=len(overruled(decisions, {path: label for path, (_, label) in kept.items()})),
     )
 
 
@@ -99,18 +104,38 @@ def _read(file: Path, known: set[str]) -> Iterator[_Answer]:
             yield _Answer(path, sha256, annotator, when, label)
         return
     for path, annotator, label in read_votes(file, known).itertuples(index=False):
-        yield _Answer(path, "", annotator, "", label)
+        yield _Answer(path if path in known else unguarded(path), "", unguarded(annotator), "", unguarded(label))
+
+
+def guarded(text: str) -> str:
+    """A cell that no spreadsheet takes for a formula, wherever the file is opened.
+
+    Source: OWASP, CSV injection. `unguarded` takes back what this does.
+    """
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def unguarded(text: str) -> str:
+    """The text that was guarded; any other is left as it is."""
+    return text[1:] if text[:1] == "'" and text[1:].startswith(_FORMULA) else text
+
+
+def _in_our_words(answers: Sequence[_Answer], kept: Kept) -> list[_Answer]:
+    classes = {label for _, label in kept.values()}
+    words = {theirs: ours for theirs, ours in WORDS.items() if theirs not in classes}
+    return [replace(one, label=words.get(one.label.casefold(), one.label)) for one in answers]
 
 
 def _decisions(answers: Sequence[_Answer], kept: Kept, source: str) -> list[Decision]:
     voters = Counter(one.path for one in answers)
+    named = _named(answers, kept)
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
     made = []
     for one in answers:
         sha256, given = kept[one.path]
         # The same answer in the same or a later file counts once.
         key = json.dumps([one.path, sha256, one.annotator, one.when, one.label])
-        answer, label = _verdict(one.label, given)
+        answer, label = _verdict(one.label, given, named[one.path])
         made.append(
             Decision(
                 id=hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:32],
@@ -129,21 +154,22 @@ def _decisions(answers: Sequence[_Answer], kept: Kept, source: str) -> list[Deci
     return made
 
 
-def _verdict(label: str, given: object) -> tuple[Any, str]:
+def _named(answers: Sequence[_Answer], kept: Kept) -> dict[str, list[str]]:
+    """Path -> the classes that the picture may be of, by its label and its voters: what "both" speaks of."""
+    named = {one.path: {label} if isinstance(label := kept[one.path][1], str) else set[str]() for one in answers}
+    for one in answers:
+        if one.label not in (NEITHER, BOTH):
+            named[one.path].add(one.label)
+    return {path: sorted(classes) for path, classes in named.items()}
+
+
+def _verdict(label: str, given: object, named: Sequence[str]) -> tuple[Any, str]:
+    """The answer and label to record. named: the classes of which "both" speaks."""
     if label == NEITHER:
         return "drop", ""
+    if label == BOTH:
+        return "both", json.dumps(named, ensure_ascii=False)
     return ("keep", "") if label == given else ("relabel", label)
-
-
-def _overruled(answers: Sequence[_Answer], kept: Kept) -> int:
-    """How many pictures most of at least three people would label otherwise, as `curate flag --votes` counts them."""
-    import pandas as pd
-
-    votes = pd.DataFrame([(one.path, one.annotator, one.label) for one in answers], columns=list(COLUMNS[:3]))
-    if votes.empty or votes.groupby("path").size().max() < MIN_VOTES:
-        return 0
-    given = {path: label for path, (_, label) in kept.items() if isinstance(label, str)}
-    return int(verified_errors(votes, given).sum())
 
 
 def export_answers(folder: str | Path, out: str | Path, *, store: str | Path | None = None) -> int:
@@ -155,17 +181,33 @@ def export_answers(folder: str | Path, out: str | Path, *, store: str | Path | N
     project.require_store()
     rows = versions.read_decisions(project.versions, versions.find_version(project.versions, None))
     given = dict(zip(rows["path"], rows["label"], strict=True))
-    newest = {(one.path, one.reviewer): one for one in not_taken_back(read_log(project.review_log))}
-    said = [one for one in newest.values() if one.answer != "accept" and _label(one, given.get(one.path))]
+    lines = -1  # the first has the names of the columns
     with replacing(Path(out)) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
-        table = csv.writer(stream)
-        table.writerow(COLUMNS)
-        for one in said:
-            label = _label(one, given.get(one.path))
-            table.writerow((one.path, one.reviewer, label, one.answer, one.note, one.decided_at, one.round, one.sha256))
-    return len(said)
+        for line in answer_lines(read_log(project.review_log), given):
+            stream.write(line)
+            lines += 1
+    return lines
+
+
+def answer_lines(log: Sequence[Decision], given: Mapping[str, object]) -> Iterator[str]:
+    """The standing answers as lines of a CSV file, the names of the columns first. given: path -> the source's label.
+
+    What measured people is none of them.
+    """
+    newest = {(one.path, one.reviewer): one for one in not_taken_back(log) if one.round not in MEASURING}
+    yield _line(COLUMNS)
+    for one in newest.values():
+        if one.answer != "accept" and (label := _label(one, given.get(one.path))):
+            yield _line((one.path, one.reviewer, label, one.answer, one.note, one.decided_at, one.round, one.sha256))
+
+
+def _line(cells: Sequence[str]) -> str:
+    line = io.StringIO()
+    csv.writer(line).writerow([guarded(cell) for cell in cells])
+    return line.getvalue()
 
 
 def _label(decision: Decision, given: object) -> str:
     """What a decision says the picture shows; "" where it says nothing of it."""
-    return "" if decision.answer in ("both", "unsure") else said_of(decision, given)
+    shown = decision.context.get("given")  # another where it was relabelled before
+    return "" if decision.answer == "unsure" else said_of(decision, shown if isinstance(shown, str) else given)

@@ -25,7 +25,7 @@ from curate.embedded import open_embedded
 from curate.errors import SettingsError
 from curate.grounds import STRANGE, Known, best_two, why_label, why_review
 from curate.lookalikes import nearest, nearest_among
-from curate.models import BUILTIN
+from curate.models import CLASSIC
 from curate.progress import Progress, silent
 from curate.project import Project
 from curate.selection import Chosen
@@ -276,8 +276,6 @@ def _notes(scene: Candidates, by: str, backbone: str) -> list[str]:
         notes.append(f"{scene.copies:,} copies of labelled pictures are left out; `curate prelabel` labels them.")
     if scene.embedded.failures:
         notes.append(f"{len(scene.embedded.failures):,} pictures could not be shown to the model and are left out.")
-    if backbone == BUILTIN and by != "random":
-        notes.append(
-            "The built-in model sees shapes and colours, not things; another one chooses better: --model MODEL."
-        )
+    if backbone == CLASSIC and by != "random":
+        notes.append("`classic` sees shapes and colours, not things; another model chooses better: --model MODEL.")
     return notes

@@ -12,8 +12,9 @@
     nothing       no                    yes    label         ""
 
 A picture of both classes has no single label, and would teach the wrong one; the log keeps what was said.
-"unsure" decides nothing. "accept" takes a model's label without a look at the picture (`curate prelabel --accept`):
-it speaks for the label alone, so a check still drops the picture. Keep, after an accept, keeps that label.
+"unsure" and "flag" decide nothing; a flag only marks the picture for later, and says nothing of it. "accept" takes a
+model's label without a look at the picture (`curate prelabel --accept`): it speaks for the label alone, so a check
+still drops the picture. Keep, after an accept, keeps that label.
 A picture that can't be read is dropped whatever anybody says: there are no pixels to keep.
 """
 
@@ -31,8 +32,9 @@ from curate.stages.judge import checks_with_action, names_where
 if TYPE_CHECKING:
     import pandas as pd
 
-Answer = Literal["keep", "relabel", "both", "drop", "unsure", "accept", "undo"]
+Answer = Literal["keep", "relabel", "both", "drop", "unsure", "flag", "accept", "undo"]
 Round = Literal["", "vote", "adjudication", "spot", "gold", "repeat"]
+MEASURING = ("gold", "repeat")  # rounds that tell how well somebody reviews, and decide nothing
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,8 @@ def new_decision(path: str, sha256: str, answer: Answer, reviewer: str, label: s
 def standing_decisions(log: Sequence[Decision]) -> dict[str, Decision]:
     """path -> the decision that holds now: the newest one that was not taken back.
 
-    Of votes of which a picture gets several, one holds when two people agree; until then, what held before does.
+    Of votes of which a picture gets several, one holds when two people agree; until then, what held before does. An
+    adjudication stands over all votes, also those that come later.
     """
     history: dict[str, list[Decision]] = {}
     for decision in not_taken_back(log):
@@ -84,7 +87,16 @@ def standing_decisions(log: Sequence[Decision]) -> dict[str, Decision]:
 
 
 def not_taken_back(log: Sequence[Decision]) -> list[Decision]:
-    """The decisions that were not undone, oldest first; without those that undo."""
+    """The decisions that were not undone, oldest first; without those that undo, and flags, which say nothing."""
+    return [one for one in _left_standing(log) if one.answer != "flag"]
+
+
+def standing_flags(log: Sequence[Decision]) -> list[Decision]:
+    """The flags that were not undone, oldest first: what people want looked at later, or by somebody else."""
+    return [one for one in _left_standing(log) if one.answer == "flag"]
+
+
+def _left_standing(log: Sequence[Decision]) -> list[Decision]:
     standing: dict[str, Decision] = {}
     by_path: dict[str, list[str]] = {}
     for decision in log:
@@ -103,12 +115,14 @@ def _standing(events: Sequence[Decision]) -> Decision | None:
     """The decision that holds of those on one picture, none of them undone, oldest first."""
     holds: Decision | None = None
     ballot: list[Decision] = []
+    adjudicated = False
     for event in events:
-        if event.round in ("gold", "repeat") or (event.answer == "unsure" and event.quota == 1):
+        if event.round in MEASURING or (event.answer == "unsure" and event.quota == 1):
             continue
+        adjudicated = adjudicated or event.round == "adjudication"
         if event.round == "vote" and event.quota > 1:
             ballot = [one for one in ballot if one.reviewer != event.reviewer] + [event]
-            holds = agreed(ballot) or holds
+            holds = holds if adjudicated else agreed(ballot) or holds  # a vote that comes late changes nothing
         elif event.answer == "keep" and holds and holds.answer == "accept":
             holds = replace(event, label=holds.label)
         elif event.answer != "unsure":

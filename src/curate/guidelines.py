@@ -71,6 +71,20 @@ def read_versions(connection: Connection, label: str) -> list[Guideline]:
     return [Guideline(**{name: value for name, value in row.items() if name != "seq"}) for row in rows]
 
 
+def read_all_versions(connection: Connection) -> list[list[Guideline]]:
+    """Every guideline of each class that has one, the oldest first; the class that was changed last comes first."""
+    from sqlalchemy import inspect, select
+
+    if not inspect(connection).has_table("guidelines"):
+        return []  # a log of an older curate, or none yet
+    table = _table()
+    found: dict[str, list[Guideline]] = {}
+    for row in connection.execute(select(table).order_by(table.c.seq)).mappings():
+        one = Guideline(**{name: value for name, value in row.items() if name != "seq"})
+        found[one.label] = [*found.pop(one.label, []), one]
+    return list(reversed(found.values()))
+
+
 def write_guideline(connection: Connection, label: str, text: str, author: str, *, instead_of: str) -> Guideline:
     """Write a new version. instead_of: the version that its author has read, "" = none.
 

@@ -20,6 +20,7 @@ from curate.errors import SourceError
 from curate.exporting import draft_of, is_empty_folder
 from curate.files import replacing, sync, write_text
 from curate.importers import Importer, Item, all_importers, find_importer
+from curate.log_place import FILE
 from curate.names import safe_path, untaken
 from curate.objects import Method, place
 from curate.progress import Progress, silent
@@ -102,7 +103,7 @@ def _new_project(folder: str | Path, store: str | Path | None) -> Project:
     project = Project.at(folder, store)
     if os.path.lexists(project.folder) and not is_empty_folder(project.folder):
         raise SourceError(f"{str(folder)!r} exists already.", "Give the name of a folder that does not exist yet.")
-    if os.path.lexists(project.versions) or os.path.lexists(project.review_log):
+    if os.path.lexists(project.versions) or os.path.lexists(project.store / FILE):
         raise SourceError(
             f"The store {str(project.store)!r} holds another folder's versions or decisions.",
             "Give another folder, or another store: --store PATH.",

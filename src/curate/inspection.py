@@ -17,8 +17,10 @@ from curate.objects import digest_of, object_path, source_path
 from curate.paths import to_text
 from curate.progress import Progress, silent
 from curate.project import Project
-from curate.review_log import append, read_log
+from curate.review_log import Event, Place, append, first_broken_link, read_events, read_log
+from curate.reviewed import TARGET, ReviewStanding, require_target, review_standing
 from curate.settings import STAGES, Settings
+from curate.stages.labels import require_label
 from curate.standing import STUDIES, Standing, State, read_state, same_pictures, stand
 from curate.studies import read_study
 from curate.versions import Version
@@ -46,7 +48,7 @@ class Status:
 
     new, changed, gone: paths, told by size and time alone; no file is opened. decisions: pictures on which people
     have decided otherwise since. stages: how each one of `curate run` stands, in their order. studies: what is known
-    beside versions.
+    beside versions. review: what people found, and how many labels may still be wrong.
     """
 
     project: Project
@@ -57,6 +59,7 @@ class Status:
     decisions: int
     stages: tuple[Standing, ...]
     studies: tuple[Study, ...]
+    review: ReviewStanding
 
     @property
     def stale(self) -> list[Standing]:
@@ -75,11 +78,14 @@ def status(
     store: str | Path | None = None,
     config: str | Path | None = None,
     changes: Mapping[str, Any] | None = None,
+    target: float = TARGET,
 ) -> Status:
     """Compare the folder, labels, decisions and settings with what the newest version was made of.
 
+    target: share of wrong labels that a review is to get to, 0..1.
     Raises VersionNotFound, StoreError, SettingsError.
     """
+    require_target(target)
     project = Project.at(folder, store, config)
     project.require_store()
     versions.find_version(project.versions, None)
@@ -87,8 +93,9 @@ def status(
     found = state.differences
     stages = tuple(stand(state, stage) for stage in STAGES)
     return Status(
-        project, state.version, found.new, found.changed, found.gone, found.decisions, stages, _studies(state)
-    )
+        project, state.version, found.new, found.changed, found.gone, found.decisions, stages, _studies(state),
+        review_standing(project, state.rows, target),
+    )  # fmt: skip
 
 
 def _studies(state: State) -> tuple[Study, ...]:
@@ -106,7 +113,7 @@ class Verification:
 
     changed, missing: paths of kept pictures whose source has other bytes or is gone; `saved` are those of them
     whose bytes the store still has. damaged: files of the store, normalized pictures among them, that are not what was
-    written, with the reason.
+    written, with the reason. log: the same of people's decisions.
     """
 
     version: Version
@@ -115,11 +122,40 @@ class Verification:
     missing: list[str]
     saved: list[str]
     damaged: dict[str, str]
+    log: LogVerification
 
     @property
     def intact(self) -> bool:
         """Nothing changed, missing or damaged."""
-        return not (self.changed or self.missing or self.damaged)
+        return self.log.intact and not (self.changed or self.missing or self.damaged)
+
+
+@dataclass(frozen=True)
+class LogVerification:
+    """Whether people's decisions are those that were written, in their order.
+
+    decisions: entries of the log. undigested: those of an older curate, which can't be checked. broken: the first entry
+    that is not what was written, or before which something is missing. unread: why the log can't be read, "" = it can.
+    """
+
+    decisions: int
+    undigested: int
+    broken: Event | None
+    unread: str = ""
+
+    @property
+    def intact(self) -> bool:
+        """Whether the log is there and whole."""
+        return self.broken is None and not self.unread
+
+
+def verify_log(log: Place) -> LogVerification:
+    """Follow the digests of a decision log from its first entry to its last."""
+    try:
+        events = read_events(log)
+    except StoreError as error:
+        return LogVerification(0, 0, None, str(error))
+    return LogVerification(len(events), sum(not one.chain for one in events), first_broken_link(events))
 
 
 def verify(
@@ -129,7 +165,10 @@ def verify(
     store: str | Path | None = None,
     progress: Progress = silent,
 ) -> Verification:
-    """Read and hash every picture that a version kept, and every file of the store. Raises VersionNotFound."""
+    """Read and hash every picture that a version kept, every file of the store, and every decision of people.
+
+    Raises VersionNotFound.
+    """
     project = Project.at(folder, store)
     project.require_store()
     damaged = versions.damaged_files(project.versions)
@@ -138,7 +177,7 @@ def verify(
         kept = versions.read_decisions(project.versions, found).query("keep")
     except StoreError:
         if damaged:
-            return Verification(found, 0, [], [], [], damaged)
+            return Verification(found, 0, [], [], [], damaged, verify_log(project.review_log))
         raise
     changed: list[str] = []
     missing: list[str] = []
@@ -154,7 +193,7 @@ def verify(
                 saved.append(path)
             advance(1)
     damaged |= _damaged_outputs(project, kept, progress)
-    return Verification(found, len(kept), changed, missing, saved, damaged)
+    return Verification(found, len(kept), changed, missing, saved, damaged, verify_log(project.review_log))
 
 
 def _damaged_outputs(project: Project, kept: pd.DataFrame, progress: Progress) -> dict[str, str]:
@@ -320,8 +359,8 @@ def record_decisions(
     content = dict(zip(rows["path"], rows["sha256"], strict=True))
     names = [_path_in(rows, project, path) for path in paths]
     reviewer = by or versions.author()
-    _require_decidable(rows.set_index("path").loc[names, "sha256"], reviewer, answer, label)
     _require_text(reviewer, label, note)
+    _require_decidable(rows.set_index("path").loc[names, "sha256"], reviewer, answer, label)
     made = [new_decision(name, content[name], answer, reviewer, label, note) for name in names]
     append(project.review_log, made)
     return made
@@ -335,8 +374,8 @@ def _require_decidable(content: pd.Series[str], reviewer: str, answer: Answer, l
         )
     if ";" in reviewer or reviewer in all_checks():
         raise SourceError(f"{reviewer!r} can't be the name of a reviewer: it reads like a check in `reasons`.")
-    if answer == "relabel" and not label.strip():
-        raise SourceError("A picture can't be relabelled to nothing.", "Give the right label, or drop the picture.")
+    if answer == "relabel":
+        require_label(label)
 
 
 def _require_text(*words: str) -> None:

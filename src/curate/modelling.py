@@ -19,7 +19,7 @@ from curate.embeddings import Embeddings, embed
 from curate.errors import CurateError, SourceError
 from curate.executors import executor_for
 from curate.grouping import readable
-from curate.models import BUILTIN
+from curate.models import CLASSIC
 from curate.opinions import Opinions, keep_opinions, read_opinions
 from curate.pipeline import Look, conclude, freeze, look_at, summaries
 from curate.progress import Progress, silent
@@ -112,11 +112,39 @@ def flag(
     with project.writing("curate flag"):
         scene = _scene(project, settings, workers, progress)
         outside = Outside(as_path(pred_probs), as_path(votes))
-        trained = settings.models.backbone != BUILTIN
+        trained = settings.models.backbone != CLASSIC
         said = flag_opinions(scene.kept, scene.vectors(), outside, knows_things=trained, progress=progress)
         if outside.pred_probs is not None:
             said.summary["pred_probs"] = str(outside.pred_probs)  # `curate run` must not put ours in place of them
         return _concluded("flag", scene, said, dry_run)
+
+
+def flag_again(project: Project, *, workers: int | None = None, progress: Progress = silent) -> None:
+    """Form the opinions of `flag` anew, with what people have decided since, and keep them; no version is made.
+
+    The next version carries them, as those of `flag`.
+    Raises CurateError, for one where `flag` was given a file that would be needed again.
+    """
+    newest = versions.find_version(project.versions, None)
+    settings = settings_of_version(newest.settings, project.config)
+    with project.writing("curate review"):
+        _require_no_file(read_opinions(project.cache).get("flag"), project)
+        scene = _scene(project, settings, workers, progress)
+        trained = settings.models.backbone != CLASSIC
+        said = flag_opinions(scene.kept, scene.vectors(), Outside(), knows_things=trained, progress=progress)
+        keep_opinions(project.cache, "flag", said)
+
+
+def _require_no_file(before: Opinions | None, project: Project) -> None:
+    """Without the files that `flag` was given it would forget what they say, or put a weaker model in their place."""
+    files = {"pred_probs": "--pred-probs", "votes": "--votes"}
+    given = [option for name, option in files.items() if before is not None and before.summary.get(name)]
+    if given:
+        options = " ".join(f"{option} FILE" for option in given)
+        raise SourceError(
+            f"`curate flag` was given a file ({', '.join(given)}), without which it would judge otherwise.",
+            f"Run it in a terminal, while this session is open: curate flag {project.folder} {options}",
+        )
 
 
 def _opened(

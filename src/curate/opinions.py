@@ -70,7 +70,7 @@ def keep_opinions(cache: Path, command: str, opinions: Opinions) -> None:
 
     table = pa.Table.from_pandas(opinions.rows, preserve_index=False)
     summary = json.dumps(opinions.summary)
-    write_parquet(_file(cache, command), table.replace_schema_metadata({"summary": summary}), durable=False)
+    write_parquet(opinions_file(cache, command), table.replace_schema_metadata({"summary": summary}), durable=False)
 
 
 def read_opinions(cache: Path) -> dict[str, Opinions]:
@@ -80,7 +80,7 @@ def read_opinions(cache: Path) -> dict[str, Opinions]:
     found = {}
     for command in COLUMNS:
         try:
-            table = read_parquet(_file(cache, command))
+            table = read_parquet(opinions_file(cache, command))
             summary = json.loads(table.schema.metadata[b"summary"])
         except (OSError, pa.ArrowException, KeyError, TypeError, ValueError):
             continue
@@ -113,5 +113,6 @@ def _comparable(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(about=rows["about"].fillna(""), sha256=rows["sha256"].fillna(""))
 
 
-def _file(cache: Path, command: str) -> Path:
+def opinions_file(cache: Path, command: str) -> Path:
+    """Where what a command said is kept."""
     return cache / f"opinions-{command}.parquet"

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from curate.errors import SourceError, StoreError, StoreLocked
 from curate.files import explained, remove_temporary, write_json
+from curate.log_place import log_place, remember_place
 from curate.paths import to_text
 
 STORE_FORMAT = 1
@@ -82,8 +83,9 @@ class Project:
         return self.store / "downloads"
 
     @property
-    def review_log(self) -> Path:
-        return self.store / "review.db"
+    def review_log(self) -> str | Path:
+        """The URL of a team's database, or a file, see `curate.log_place`. Raises SettingsError, StoreError."""
+        return log_place(self.folder, self.store, self.config)
 
     @property
     def report(self) -> Path:
@@ -109,6 +111,7 @@ class Project:
                 raise StoreLocked(_who_holds(holder), "Wait until it ends, then run the same command again.") from error
         try:
             self._write_format()
+            remember_place(self.store, self.review_log)
             started = datetime.now(UTC).isoformat(timespec="seconds")
             write_json(holder, {"pid": os.getpid(), "host": platform.node(), "command": command, "since": started})
             self._remove_temporary_files()

@@ -22,12 +22,15 @@ from typing import TYPE_CHECKING, Any
 from curate.decisions import Decision
 from curate.errors import StoreError
 from curate.files import explained
+from curate.log_place import told
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine, Table
+    from sqlalchemy.engine import URL
 
-HEAD = "0004"  # the newest migration
+HEAD = "0006"  # the newest migration
 WAIT_S = 30  # for somebody else's transaction
+CONNECT_S = 10  # for a server; without a limit one that is gone keeps people waiting for minutes
 POSTGRESQL = "pip install 'curate[team]'"
 
 Place = str | Path  # a file of SQLite, or the URL of a PostgreSQL database
@@ -94,24 +97,35 @@ def read_events(log: Place) -> list[Event]:
     """The same with their places in the log. Raises StoreError when it is damaged."""
     if not is_url(log) and not Path(log).exists():
         return []
+    with reading(log) as connection:
+        return events_since(connection, 0)
+
+
+@contextmanager
+def reading(log: Place) -> Iterator[Connection]:
+    """A connection to read a log that is there; it changes nothing, also on a disk that can't be written."""
     with explained_log(log):
-        from sqlalchemy.exc import OperationalError
-
+        engine = _readable(log)
         try:
-            return _read_events(log, "mode=ro")
-        except OperationalError:  # write-ahead logging takes files beside it, which a read-only disk refuses
-            if is_url(log):
-                raise
-            return _read_events(log, "immutable=1")
+            with engine.connect() as connection:
+                yield connection
+        finally:
+            engine.dispose()
 
 
-def _read_events(log: Place, access: str) -> list[Event]:
-    engine = make_engine(log, access)
+def _readable(log: Place) -> Engine:
+    from sqlalchemy.exc import OperationalError
+
+    engine = make_engine(log, "mode=ro")
+    if is_url(log):
+        return engine
     try:
         with engine.connect() as connection:
-            return events_since(connection, 0)
-    finally:
+            connection.exec_driver_sql("SELECT count(*) FROM sqlite_master")  # only now is the file opened
+        return engine
+    except OperationalError:  # write-ahead logging takes files beside it, which a read-only disk refuses
         engine.dispose()
+        return make_engine(log, "immutable=1")
 
 
 def events_since(connection: Connection, seq: int) -> list[Event]:
@@ -131,11 +145,12 @@ def events_since(connection: Connection, seq: int) -> list[Event]:
 def first_broken_link(events: Sequence[Event]) -> Event | None:
     """The first event that is not what was written, or does not follow the one before it; None if all are.
 
-    Events of an older curate have no digest and can't be checked.
+    Events of an older curate, with which a log may begin, have no digest and can't be checked. That the newest ones
+    were cut off leaves no trace.
     """
     chain = ""
     for event in events:
-        if event.chain and event.chain != linked(chain, event.decision):
+        if event.chain != linked(chain, event.decision) and (event.chain or chain):
             return event
         chain = event.chain
     return None
@@ -171,8 +186,13 @@ def _as_row(decision: Decision) -> dict[str, Any]:
 
 
 def _as_event(row: dict[str, Any]) -> Event:
-    seq, chain, context = row.pop("seq"), row.pop("chain", ""), json.loads(row.pop("context", "{}"))
-    return Event(seq, Decision(**row, context=context), chain)
+    seq, chain, context = row.pop("seq"), row.pop("chain", ""), row.pop("context", "{}")
+    try:
+        return Event(seq, Decision(**row, context=dict(json.loads(context))), chain)
+    except (ValueError, TypeError) as error:
+        raise StoreError(
+            f"Entry {seq} of the log of decisions is damaged: {error}.", "Restore the log from a backup."
+        ) from error
 
 
 # ---- The database
@@ -186,7 +206,7 @@ def is_url(log: Place) -> bool:
 def make_engine(log: Place, access: str = "mode=rwc") -> Engine:
     """The engine of a log. access: of a file, as SQLite's URIs say it. Raises StoreError for what can't be reached."""
     from sqlalchemy import create_engine, event
-    from sqlalchemy.engine import URL, make_url
+    from sqlalchemy.engine import URL
     from sqlalchemy.pool import NullPool
 
     if not is_url(log):
@@ -200,16 +220,34 @@ def make_engine(log: Place, access: str = "mode=rwc") -> Engine:
         event.listen(engine, "connect", _prepare_writing if access == "mode=rwc" else _prepare)
         event.listen(engine, "begin", _begin_writing if access == "mode=rwc" else _begin_reading)
         return engine
-    url = make_url(str(log))
-    if url.get_backend_name() != "postgresql":
+    url = _server_named(str(log))
+    wait = {} if "connect_timeout" in url.query else {"connect_timeout": CONNECT_S}
+    try:
+        return create_engine(url.set(drivername="postgresql+psycopg"), pool_pre_ping=True, connect_args=wait)
+    except ImportError as error:
         raise StoreError(
-            f"Decisions can't be kept in {url.render_as_string(hide_password=True)!r}.",
-            "Give a PostgreSQL database, like postgresql://user@host/curate; or none, for a file beside the pictures.",
+            f"To keep decisions in {told(str(log))!r} takes more packages.", f"Run: {POSTGRESQL}"
+        ) from error
+
+
+def _server_named(log: str) -> URL:
+    """The parsed URL. Raises StoreError, which never holds the password, for what can't be one of PostgreSQL."""
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    expected = "Expected something like postgresql://user@host/curate; or none, for a file beside the pictures."
+    if log.partition("?")[0].count("@") > 1 or "password=" in log:
+        raise StoreError(
+            "The address of the log's database holds more than one @, or a password after a ?.",
+            "Put the password before the only @, and in it %40 for @; or in the variable PGPASSWORD, or in ~/.pgpass.",
         )
     try:
-        return create_engine(url.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
-    except ModuleNotFoundError as error:
-        raise StoreError("The driver for PostgreSQL is not installed.", f"Run: {POSTGRESQL}") from error
+        url = make_url(log)
+    except (ArgumentError, ValueError) as error:
+        raise StoreError(f"{told(log)!r} is no address of a database.", expected) from error
+    if url.get_backend_name() != "postgresql":
+        raise StoreError(f"Decisions can't be kept in {told(log)!r}.", expected)
+    return url
 
 
 def _prepare(connection: Any, _: object) -> None:
@@ -258,21 +296,24 @@ def _bring_up_to_date(engine: Engine) -> None:
 @contextmanager
 def explained_log(log: Place) -> Iterator[None]:
     """Turn what the database and the operating system say into a message for people."""
-    from sqlalchemy.engine import make_url
     from sqlalchemy.exc import DatabaseError, OperationalError
 
-    name = make_url(str(log)).render_as_string(hide_password=True) if is_url(log) else str(log)
+    name = told(log) if isinstance(log, str) and is_url(log) else str(log)
     try:
         with explained(Path(name)):
             yield
-    except OperationalError as error:  # a full or read-only disk, a server that is not there
-        raise StoreError(
-            f"The decisions in {name!r} can't be read or written: {error.orig}.",
-            "See whether the server runs and who may log in; then run the same command again."
-            if is_url(log)
-            else "Free some space, or see who may write there; then run the same command again.",
-        ) from error
     except DatabaseError as error:
+        said = " ".join(str(error.orig).split())
+        if is_url(log):  # a server that is not there, or that lets nobody in
+            raise StoreError(
+                f"The decisions in {name!r} can't be read or written: {said}.",
+                "See whether the server runs and who may log in; then run the same command again.",
+            ) from error
+        if isinstance(error, OperationalError):  # a full or read-only disk
+            raise StoreError(
+                f"The decisions in {name!r} can't be read or written: {said}.",
+                "Free some space, or see who may write there; then run the same command again.",
+            ) from error
         raise StoreError(
-            f"The decisions in {name!r} are damaged: {error.orig}.", "Restore that file from a backup."
+            f"The decisions in {name!r} are damaged: {said}.", "Restore that file from a backup."
         ) from error

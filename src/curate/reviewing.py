@@ -9,15 +9,19 @@ import hashlib
 import json
 import os
 import secrets
+import shlex
+import signal
 import socket
+import ssl
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from curate import versions
-from curate.checks import all_checks
 from curate.decisions import Decision, stale_decisions, with_reviews
 from curate.errors import SettingsError, SourceError, StoreError
 from curate.executors import executor_for
@@ -27,19 +31,24 @@ from curate.pipeline import conclude, freeze, look_at, summaries
 from curate.progress import Progress, silent
 from curate.project import Project
 from curate.review_log import read_log
+from curate.reviewed import ReviewStanding, require_target, review_standing
+from curate.reviewers import require_name
 from curate.settings import settings_of_version
 from curate.stages.scan import scan_folder
 from curate.summary import count
+from curate.verdicts import Overruled, what_became
 from curate.versions import Version
 
 if TYPE_CHECKING:
     import pandas as pd
     import uvicorn
 
-    from curate.review_app.security import Doorkeeper
+    from curate.review_app.address import Address
+    from curate.review_app.doorkeeper import Doorkeeper
+    from curate.review_app.renewal import Renewal
     from curate.review_app.session import Session
+    from curate.reviewers import Role
 
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 KEY_BYTES = 32
 GRACE_S = 3  # for requests under way when the session is stopped
 
@@ -53,13 +62,15 @@ class Applied:
 
     decided: pictures on which a decision of a person holds now. changed: those of them that are labelled, kept or
     dropped otherwise than in `before`, the newest version until now. stale: decisions that no longer count, as their
-    picture is gone or has another content now. version: the one that holds it all; is_new: whether this run made it.
+    picture is gone or has another content now. overruled: labels that most of at least three voters refuse. version:
+    the one that holds it all; is_new: whether this run made it.
     """
 
     project: Project
     decided: int
     changed: int
     stale: list[Decision]
+    overruled: Overruled
     before: Version
     version: Version
     is_new: bool
@@ -95,6 +106,7 @@ def apply(
         decided=len(decided),
         changed=_changed(decided, before),
         stale=stale_decisions(table, log),
+        overruled=what_became(table, log),
         before=newest,
         version=made or newest,
         is_new=made is not None,
@@ -116,23 +128,31 @@ def _changed(rows: pd.DataFrame, before: pd.DataFrame) -> int:
 class Sitting:
     """A session that is open: what to tell people. links: person -> the address that signs them in, once.
 
+    address: where people sign in with their passwords; links are for this machine alone. readable: whether others on
+    the network can read along, as nothing encrypts what is sent.
     waiting: queue -> pictures in it. missing: queues that another command has to fill first.
     """
 
     project: Project
     version: Version
     links: Mapping[str, str]
+    address: str
+    readable: bool
     waiting: Mapping[str, int]
     missing: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Reviewed:
-    """What came of a session. decisions: how many this server wrote down."""
+    """What came of a session. decisions: how many this server wrote down. version: the one it showed last.
+
+    standing: how far the review of the data set is now; None where the log can't be read any more.
+    """
 
     project: Project
     version: Version
     decisions: int
+    standing: ReviewStanding | None
 
 
 def _ignore(_: object) -> None:
@@ -146,40 +166,65 @@ def review(
     config: str | Path | None = None,
     host: str = "127.0.0.1",
     port: int = 0,
+    public_url: str = "",
+    certificate: str | Path | None = None,
+    key: str | Path | None = None,
     browser: bool = True,
     by: str | Sequence[str] = (),
     votes: int = 1,
     queue: str | None = None,
     target: float = 0.01,
+    measure: bool | None = None,
+    gold: str | Path | None = None,
     opened: Callable[[Sitting], object] = _ignore,
     new_link: Callable[[str, str], object] | None = None,
 ) -> Reviewed:
-    """Serve a review of the newest version until Ctrl-C.
+    """Serve a review of the newest version until Ctrl-C, or the signal SIGTERM.
 
-    host: of this machine alone. port: 0 = the one of last time, as the browser keeps what is unsaved under it.
-    browser: open it. by: names of who reviews, each gets a link; none = the author. queue: the one to begin with;
-    "spot" draws a new blind sample where the last one is done. target: share of wrong labels to get to, 0..1.
+    host: where to listen; other machines can reach all but 127.0.0.1, so that people sign in with passwords there.
+    port: 0 = the one of last time, as the browser keeps what is unsaved under it. public_url: the address of a proxy
+    that hands requests on. certificate, key: PEM files to encrypt with.
+    browser: open it. by: names of who reviews on this machine, each gets a link; none = the author. queue: the one to
+    begin with; "spot" draws a new blind sample where the last one is done. target: share of wrong labels, 0..1.
+    measure: mix in some pictures that measure who reviews (None: when there are several people); gold: a table of path
+    and label, further pictures whose answer is certain, to measure by.
     opened: called when the server listens. new_link: called with a name and an address when somebody needs another.
     Raises SettingsError for a host, port or name that can't be; VersionNotFound, StoreError.
     """
+    from curate.review_app.address import Address, origin_of
+
     project = Project.at(folder, store, config)
     project.require_store()
     reviewers = require_names(by)
-    _require_loopback(host)
     _require_possible(votes, target, queue)
-    version = versions.find_version(project.versions, None)
-    with _session(project, version, votes, target) as session, _listening(host, port, project) as listener:
+    pair = _require_certificate(certificate, key)
+    if not host:
+        raise SettingsError("--host is empty.", "For every address of this machine: --host 0.0.0.0")
+    public = origin_of(public_url) if public_url else ""
+    several = votes > 1 or len(reviewers) > 1 or Address(port, host, public).is_open
+    measured = several or bool(gold) if measure is None else measure
+    with _session(project, votes, target, measured, gold) as renewal:
+        session = renewal.session
+        version = session.catalogue.version
+        address = Address(port, host, public, encrypted=pair is not None)
+        if address.is_open:
+            _require_accounts(session, address, project, bool(by))
         if queue == "spot" and not session.has_open_sample():
             session.plan_sample(reviewers[0])
-        site = _Site(project, session, str(folder), queue, host, listener.getsockname()[1], new_link)
-        links = {name: site.link(name) for name in reviewers}
-        waiting = {str(one["name"]): int(one["left"]) for one in session.queues(reviewers[0])}
-        _serve(
-            site.server(),
-            listener,
-            lambda: _tell(opened, Sitting(project, version, links, waiting, _missing(version)), browser),
-        )
-        return Reviewed(project, version, session.made)
+        with _listening(host, port, project) as listener:
+            address = replace(address, port=listener.getsockname()[1])
+            site = _Site(project, renewal, str(folder), queue, address, lead_of(reviewers), pair, new_link)
+            _serve(site.server(), listener, lambda: _tell(opened, site.sitting(version, reviewers), browser))
+        made, shown = session.made, session.catalogue.version
+    return Reviewed(project, shown, made, _standing_now(project, target))
+
+
+def _standing_now(project: Project, target: float) -> ReviewStanding | None:
+    try:
+        newest = versions.find_version(project.versions, None)
+        return review_standing(project, versions.read_decisions(project.versions, newest), target)
+    except StoreError:
+        return None
 
 
 def _missing(version: Version) -> tuple[str, ...]:
@@ -193,20 +238,49 @@ def require_names(by: str | Sequence[str]) -> list[str]:
     """Who reviews, each once. Raises SettingsError for what can't be a name."""
     names = [by] if isinstance(by, str) else list(by)
     for name in names or [versions.author()]:
-        if not name.strip() or not name.isprintable() or ";" in name or name in all_checks() or len(name) > 100:
-            raise SettingsError(
-                f"{name!r} can't be the name of a reviewer: expected up to 100 characters, no ';', no check's name.",
-                "Give another one: --by NAME",
-            )
+        require_name(name)
     return list(dict.fromkeys(names or [versions.author()]))
 
 
-def _require_loopback(host: str) -> None:
-    if host not in LOOPBACK:
+def lead_of(reviewers: Sequence[str]) -> str:
+    """Who leads among those that have no account: the author, as everything here is theirs, else who is named first."""
+    return versions.author() if versions.author() in reviewers else reviewers[0]
+
+
+def _require_accounts(session: Session, address: Address, project: Project, linked: bool) -> None:
+    """Raises SettingsError where others could reach a review that nobody can sign in to, or without a password."""
+    where = f"--public-url {address.public_url}" if address.public_url else f"--host {address.host}"
+    if not session.accounts():
         raise SettingsError(
-            f"A review can't be served on {host!r} yet: other machines could reach it, and it knows no passwords.",
-            f"Leave --host out, and reach it through: ssh -L PORT:127.0.0.1:PORT {socket.gethostname()}",
+            f"With {where} other machines can reach the review, so everybody signs in with a password; nobody has one.",
+            f"Run: curate reviewers add {shlex.quote(str(project.folder))} NAME --role lead",
         )
+    if linked:
+        raise SettingsError(
+            f"--by gives links, which are for this machine alone; with {where} everybody signs in with a password.",
+            "Leave --by out; see who may sign in: curate reviewers list DIR",
+        )
+
+
+def _require_certificate(certificate: str | Path | None, key: str | Path | None) -> tuple[Path, Path] | None:
+    """Both files, if they fit. Raises SettingsError if they don't."""
+    if certificate is None and key is None:
+        return None
+    if certificate is None or key is None:
+        raise SettingsError("To encrypt takes both: --certificate FILE and --key FILE.")
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, _no_passphrase)
+    except (OSError, ValueError) as error:  # an ssl.SSLError is an OSError
+        raise SettingsError(
+            f"{str(certificate)!r} and {str(key)!r} can't be used to encrypt: {error}.",
+            "Expected a certificate and its key, both PEM, the key without a passphrase.",
+        ) from error
+    return Path(certificate), Path(key)
+
+
+def _no_passphrase() -> str:
+    """Instead of OpenSSL's own question on the terminal."""
+    raise ValueError("the key has a passphrase")
 
 
 def _require_possible(votes: int, target: float, queue: str | None) -> None:
@@ -214,25 +288,31 @@ def _require_possible(votes: int, target: float, queue: str | None) -> None:
 
     if not 1 <= votes <= 9:
         raise SettingsError(f"{votes} answers per picture: expected 1 to 9.")
-    if not 0 < target < 1:
-        raise SettingsError(f"The target is {target}, expected a share between 0 and 1.", "For 1 %: --target 0.01")
+    require_target(target)
     if queue is not None and queue not in TITLES:
         raise SettingsError(f"There is no queue {queue!r}.", f"There are: {', '.join(TITLES)}.")
 
 
 @contextmanager
-def _session(project: Project, version: Version, votes: int, target: float) -> Iterator[Session]:
-    from curate.review_app.queues import build_catalogue
+def _session(project: Project, votes: int, target: float, measure: bool, gold: str | Path | None) -> Iterator[Renewal]:
+    from curate.review_app.measuring import read_gold
+    from curate.review_app.renewal import Renewal
     from curate.review_app.session import Session
+    from curate.review_app.source import Source
 
-    catalogue = build_catalogue(versions.read_table(project.versions, version), version)
+    source = Source(project)
+    catalogue, stamp = source.load()
     if not catalogue.paths:
         raise SourceError(
-            f"{version.name} of {str(project.folder)!r} has no picture that can be shown.",
+            f"{catalogue.version.name} of {str(project.folder)!r} has no picture that can be shown.",
             f"See why: curate report {project.folder}",
         )
-    with Session(catalogue, project.review_log, store_key(project), votes=votes, target=target) as session:
-        yield session
+    certain = read_gold(Path(gold), catalogue) if gold else {}
+    with Session(
+        catalogue, project.review_log, store_key(project), votes=votes, target=target, measure=measure, gold=certain,
+        rows_of=source.rows_of,
+    ) as session, closing(Renewal(session, source, stamp)) as renewal:  # fmt: skip
+        yield renewal
 
 
 def store_key(project: Project) -> bytes:
@@ -264,7 +344,7 @@ def _publish(draft: Path, file: Path) -> None:
 @contextmanager
 def _listening(host: str, port: int, project: Project) -> Iterator[socket.socket]:
     """A socket that listens. Raises SettingsError when that port is taken."""
-    family = socket.AF_INET6 if host == "::1" else socket.AF_INET
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     last = _last_port(project)
     for wanted in [port] if port else [last, 0]:
         # By its name, not by default: asyncio sends small answers at once (TCP_NODELAY) only where it reads TCP here.
@@ -278,7 +358,7 @@ def _listening(host: str, port: int, project: Project) -> Iterator[socket.socket
             listener.close()
             if wanted in (port, 0):
                 raise SettingsError(
-                    f"The port {wanted} of {host} can't be used: {error}.", "Give another one: --port N"
+                    f"The port {wanted} of {host} can't be used: {error}.", "Give another one: --port N, --host ADDRESS"
                 ) from error
     try:
         if listener.getsockname()[1] != last and not port:
@@ -303,21 +383,49 @@ def _port_file(project: Project) -> Path:
 
 @dataclass(frozen=True)
 class _Site:
-    """A session at its address. new_link: told of a new address for a person."""
+    """A session at its address. lead: of those without an account. pair: certificate and key.
+
+    new_link: told of a new address for a person.
+    """
 
     project: Project
-    session: Session
+    renewal: Renewal
     folder: str
     queue: str | None
-    host: str
-    port: int
+    address: Address
+    lead: str
+    pair: tuple[Path, Path] | None
     new_link: Callable[[str, str], object] | None
-    doorkeeper: Doorkeeper = field(default_factory=lambda: _doorkeeper())
+
+    @property
+    def session(self) -> Session:
+        return self.renewal.session
+
+    @cached_property
+    def doorkeeper(self) -> Doorkeeper:
+        """Knows those who have an account from the start."""
+        from curate.review_app.doorkeeper import Doorkeeper
+
+        made = Doorkeeper(self.session.accounts)
+        made.refresh()
+        return made
 
     def link(self, reviewer: str) -> str:
         """An address that signs a person in, once."""
-        name = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{name}:{self.port}/?token={self.doorkeeper.new_link(reviewer)}"
+        role: Role = "lead" if reviewer == self.lead else "reviewer"
+        return f"{self.address.url}/?token={self.doorkeeper.new_link(reviewer, role)}"
+
+    def sitting(self, version: Version, reviewers: Sequence[str]) -> Sitting:
+        """What to tell of it."""
+        return Sitting(
+            project=self.project,
+            version=version,
+            links={} if self.address.is_open else {name: self.link(name) for name in reviewers},
+            address=self.address.url,
+            readable=self.address.is_open and not self.address.is_secure,
+            waiting={str(one["name"]): int(one["left"]) for one in self.session.queues(reviewers[0])},
+            missing=_missing(version),
+        )
 
     def server(self) -> uvicorn.Server:
         """The server, not running yet."""
@@ -338,12 +446,15 @@ class _Site:
             pictures=Pictures(self.project),
             doorkeeper=self.doorkeeper,
             scenery=scenery,
-            cookie=f"curate-{self.port}",
+            address=self.address,
             link_used=self._link_used,
+            renewal=self.renewal,
         )
+        certificate, key = self.pair or (None, None)
         config = uvicorn.Config(
-            make_app(review, self.port), http="h11", ws="none", lifespan="off", log_config=None, access_log=False,
+            make_app(review), http="h11", ws="none", lifespan="off", log_config=None, access_log=False,
             proxy_headers=False, server_header=False, timeout_graceful_shutdown=GRACE_S,
+            ssl_certfile=certificate, ssl_keyfile=key,
         )  # fmt: skip
         return uvicorn.Server(config)
 
@@ -352,23 +463,30 @@ class _Site:
             self.new_link(reviewer, self.link(reviewer))
 
 
-def _doorkeeper() -> Doorkeeper:
-    from curate.review_app.security import Doorkeeper
-
-    return Doorkeeper()
-
-
 def _tell(opened: Callable[[Sitting], object], sitting: Sitting, browser: bool) -> None:
     opened(sitting)
     if browser:
         import webbrowser
 
-        webbrowser.open(next(iter(sitting.links.values())))
+        webbrowser.open(next(iter(sitting.links.values()), sitting.address))
 
 
 def _serve(server: uvicorn.Server, listener: socket.socket, ready: Callable[[], object]) -> None:
-    """Serve until Ctrl-C. ready: called when the socket listens, so that a browser finds it."""
+    """Serve until Ctrl-C or SIGTERM. ready: called when the socket listens, so that a browser finds it."""
     listener.listen(128)  # what comes before the server runs waits there
-    ready()
-    with suppress(KeyboardInterrupt):  # the server has ended its requests, and passes on what ended it
-        server.run(sockets=[listener])
+    with suppress(KeyboardInterrupt), _ended_by_sigterm():
+        ready()
+        server.run(sockets=[listener])  # it ends its requests when a signal comes, and then passes the signal on
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """Within it, what ends services and containers does as Ctrl-C does. Only a main thread gets signals."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -21,7 +21,7 @@ Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
 # Cosine of centred vectors from which two pictures show the same. Among 3,000 pictures of Caltech-101, 4 % have such a
-# neighbour for the built-in model and 1 % for MobileNetV2, 93 to 98 % of these with the same label; among 3,000 cats
+# neighbour for `classic` and 1 % for MobileNetV2, 93 to 98 % of these with the same label; among 3,000 cats
 # and dogs only the copies have one.
 SAME_SCENE = 0.95
 MOST_CLUSTERS = 500  # as TypiClust has it; more are small, and what is typical of a few pictures is chance

@@ -61,8 +61,8 @@ class ModelSettings(BaseModel):
 
     backbone: str = Field(
         "builtin",
-        description='Turns a picture into numbers: "builtin", an ONNX file, a folder of a Hugging Face or timm model, '
-        "or a name that `curate models pull` has fetched.",
+        description='Turns a picture into numbers: "builtin", "classic", an ONNX file, a folder of a Hugging Face or '
+        "timm model, or a name that `curate models pull` has fetched.",
     )
 
 
@@ -87,6 +87,19 @@ class SplitSettings(Belonging):
     val: float = Field(0.1, ge=0, le=1, description="Share of the validation pictures, to choose models by.")
     test: float = Field(0.1, ge=0, le=1, description="Share of the test pictures, to judge the chosen model by, once.")
     seed: str = Field("curate", description="Any text; another one deals otherwise, where pictures have no split yet.")
+
+
+class ReviewSettings(BaseModel):
+    """Where what people decide is kept."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    log: str = Field(
+        "",
+        description="Address of a PostgreSQL database that a team shares, like "
+        "postgresql://curate@db.example/flowers; it takes `pip install 'curate[team]'`. Empty: a file of the store. "
+        "Read from DIR.curate/curate.toml alone; the variable CURATE_REVIEW_LOG goes before it.",
+    )
 
 
 class RebalanceSettings(BaseModel):
@@ -151,6 +164,7 @@ def settings_model() -> type[BaseModel]:
         normalize=(Transform, Transform()),
         split=(SplitSettings, SplitSettings()),
         rebalance=(RebalanceSettings, RebalanceSettings()),
+        review=(ReviewSettings, ReviewSettings()),
         run=(RunSettings, RunSettings()),
         card=(CardSettings, CardSettings()),
         exporters=(exporters, exporters()),
@@ -169,6 +183,7 @@ class Settings(BaseModel):
     normalize: Transform
     split: SplitSettings
     rebalance: RebalanceSettings
+    review: ReviewSettings
     run: RunSettings
     card: CardSettings
     exporters: Any  # one field per export format, of its own settings class
@@ -211,6 +226,11 @@ def settings_of_version(
 
 def _validated(values: dict[str, Any], changes: dict[str, Any] | None, file: Path | None) -> Settings:
     for key, value in (changes or {}).items():
+        if key.partition(".")[0] == "review":
+            raise SettingsError(
+                "review.log can't be set on the command line: other commands would not find the log.",
+                "Set it in DIR.curate/curate.toml, or in the variable CURATE_REVIEW_LOG.",
+            )
         _set(values, key.split("."), value)
     model = settings_model()
     try:
@@ -250,8 +270,12 @@ def parse_assignments(assignments: tuple[str, ...]) -> dict[str, Any]:
 
 
 def as_dict(settings: Settings) -> dict[str, Any]:
-    """Every setting with its value, as plain data: recorded in each version."""
-    return {name: getattr(settings, name).model_dump(mode="json") for name in settings_model().model_fields}
+    """Every setting with its value, as plain data: recorded in each version.
+
+    Without where the log is, which changes no outcome, and may hold a password.
+    """
+    names = [name for name in settings_model().model_fields if name != "review"]
+    return {name: getattr(settings, name).model_dump(mode="json") for name in names}
 
 
 def _read_toml(file: Path) -> dict[str, Any]:
@@ -280,7 +304,8 @@ def _explain(error: ValidationError, model: type[BaseModel]) -> str:
     if problem["type"] == "extra_forbidden":
         known = list(_model_at(model, problem["loc"][:-1]).model_fields)
         return f"There is no setting {key!r}. {_nearest(str(problem['loc'][-1]), known)}"
-    return f"The setting {key} = {problem['input']!r} does not fit: {problem['msg']}."
+    said = "" if problem["loc"][0] == "review" else f" = {problem['input']!r}"  # it may hold a password
+    return f"The setting {key}{said} does not fit: {problem['msg']}."
 
 
 def _model_at(model: type[BaseModel], location: tuple[int | str, ...]) -> type[BaseModel]:

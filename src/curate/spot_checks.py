@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from curate.decisions import not_taken_back
+from curate.decisions import MEASURING, not_taken_back
 from curate.errors import SourceError
 from curate.review_log import Event, hold
 from curate.stopping import Estimate, estimate, sample_size
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Table
 
 Picture = tuple[str, str]  # path and sha256
-WRONG = ("relabel", "both", "drop", "unsure")  # of an answer in a spot check: who can't tell has not confirmed it
+MENDED = ("relabel", "both", "drop")  # answers after which a wrong label is none any more
+WRONG = (*MENDED, "unsure")  # of an answer in a spot check: who can't tell has not confirmed it
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,8 @@ def labelled_pictures(rows: pd.DataFrame) -> set[Picture]:
 def unseen_pictures(rows: pd.DataFrame, events: Sequence[Event]) -> set[Picture]:
     """Those of them on which nobody has decided, in these events."""
     decided = not_taken_back([event.decision for event in events])
-    return labelled_pictures(rows) - {(one.path, one.sha256) for one in decided if one.answer != "accept"}
+    looked_at = (one for one in decided if one.answer != "accept" and one.round not in MEASURING)
+    return labelled_pictures(rows) - {(one.path, one.sha256) for one in looked_at}
 
 
 def estimate_of(sample: Sample, rows: pd.DataFrame, events: Sequence[Event]) -> Estimate:
@@ -82,7 +84,7 @@ def estimate_of(sample: Sample, rows: pd.DataFrame, events: Sequence[Event]) -> 
     since = [event.decision for event in events if event.seq > sample.after_event]
     answers: dict[Picture, str] = {}
     for one in not_taken_back(since):
-        if one.answer != "accept" and one.round not in ("gold", "repeat"):
+        if one.answer != "accept" and one.round not in MEASURING:
             answers[one.path, one.sha256] = one.answer
     drawn = set(sample.items)
     checked = [answer for picture, answer in answers.items() if picture in drawn]
@@ -91,7 +93,7 @@ def estimate_of(sample: Sample, rows: pd.DataFrame, events: Sequence[Event]) -> 
         planned=len(sample.items),
         checked=len(checked),
         wrong=sum(answer in WRONG for answer in checked),
-        mended=sum(answer in WRONG for picture, answer in answers.items() if picture in population),
+        mended=sum(answer in MENDED for one, answer in answers.items() if one in population or one in drawn),
         labels=sample.labels,
         target=sample.target,
     )

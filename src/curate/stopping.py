@@ -19,6 +19,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 AT_THE_END, BEFORE = 0.04, 0.01  # together 0.05: the bound holds in 95 % of the sessions, whenever they stop
 # The prior of the bound before the end: Beta(1, 1 / target). Any prior gives a valid bound; one that expects about as
@@ -31,9 +32,10 @@ class Estimate:
     """What a blind sample tells of the labels that nobody looked at when it was planned.
 
     population: pictures it was drawn from. planned: pictures to look at. checked: looked at so far; wrong: of those,
-    labels that were wrong. mended: wrong labels of the population found since by any way, those of the sample among
-    them. labels: all labelled pictures of the data set, to which `upper` and `target` (shares, 0..1) refer. upper: at
-    most so large a share is wrong now, in 95 % of the sessions.
+    labels that were wrong, or that nobody could confirm. mended: wrong labels of the population found since by any way,
+    those of the sample among them; not those that nobody could confirm, as they are still there. labels: all labelled
+    pictures of the data set, to which `upper` and `target` (shares, 0..1) refer. upper: at most so large a share is
+    wrong now, in 95 % of the sessions.
     """
 
     population: int
@@ -67,11 +69,11 @@ class Estimate:
 def estimate(
     *, population: int, planned: int, checked: int, wrong: int, mended: int, labels: int, target: float
 ) -> Estimate:
-    """What is known after so many pictures of the sample. mended: at least `wrong`.
+    """What is known after so many pictures of the sample.
 
     Raises ValueError for numbers that can't be.
     """
-    if not 0 <= wrong <= checked <= planned <= population <= labels or mended < wrong or not 0 < target < 1:
+    if not 0 <= wrong <= checked <= planned <= population <= labels or mended < 0 or not 0 < target < 1:
         raise ValueError(f"{wrong} wrong of {checked} of {planned} of {population} of {labels}, {mended} mended")
     if checked == planned:
         most = most_errors(population, checked, wrong, AT_THE_END)
@@ -79,6 +81,21 @@ def estimate(
         most = most_errors_so_far(population, checked, wrong, BEFORE, target)
     upper = max(0, most - mended) / max(labels, 1)
     return Estimate(population, planned, checked, wrong, mended, labels, upper, target)
+
+
+def told(found: Estimate) -> dict[str, Any]:
+    """An estimate as plain data."""
+    likely = found.likely_left
+    return {
+        "checked": found.checked,
+        "planned": found.planned,
+        "wrong": found.wrong,
+        "upper": round(found.upper, 6),
+        "likely_left": None if math.isnan(likely) else round(likely, 6),
+        "most_left": found.most_left,
+        "target": found.target,
+        "reached": found.reached,
+    }
 
 
 def sample_size(population: int, labels: int, target: float) -> int:

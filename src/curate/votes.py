@@ -251,6 +251,11 @@ def _annotators(long: _Votes, best: Ints, reliability: Doubles) -> pd.DataFrame:
     return pd.DataFrame(columns).sort_values(["quality", "annotator"], ignore_index=True)
 
 
+def alpha_of(votes: pd.DataFrame) -> tuple[float, tuple[float, float]]:
+    """Krippendorff's alpha of votes, as `read_votes` gives them, and its interval; see VoteJudgement."""
+    return _alpha(_Votes.of(votes, [])) if len(votes) else (np.nan, (np.nan, np.nan))
+
+
 def _alpha(long: _Votes) -> tuple[float, tuple[float, float]]:
     """Krippendorff's alpha and its interval."""
     counts = long.counts()

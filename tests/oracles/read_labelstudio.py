@@ -1,4 +1,4 @@
-"""What label-studio-sdk makes of an export: its checks of every task, and its own exports once people have answered.
+"""What label-studio-sdk makes of an export: its checks of config and tasks, and its exports once people have answered.
 
 read_labelstudio.py FOLDER               pictures, labels and splits, as Label Studio would show them
 read_labelstudio.py FOLDER OUT ANSWERS   answer every task, then write OUT/{full.json,JSON_MIN/…,CSV/…}; ANSWERS:
@@ -14,24 +14,30 @@ from urllib.parse import parse_qs, urlsplit
 
 from label_studio_sdk.converter import Converter
 from label_studio_sdk.label_interface import LabelInterface
+from label_studio_sdk.types import ImportApiRequest
 
 
 def main(folder, out=None, answers=None):
     config = (folder / "config.xml").read_text(encoding="utf-8")
     interface = LabelInterface(config)
+    interface.validate()
     tasks = json.loads((folder / "tasks.json").read_text(encoding="utf-8"))
     for task in tasks:
         for prediction in task.get("predictions", []):
             errors = interface.validate_prediction(prediction, return_errors=True)
             assert not errors, errors
         for annotation in task.get("annotations", []):
-            errors = interface.validate_annotation(annotation, return_errors=True)
-            assert not errors, errors
+            assert interface.validate_annotation(annotation)
         assert interface.validate_task({"data": task["data"]})
+        # Its model asks of each prediction which task it is for; a task that is yet to be imported has no number.
+        predictions = [{**one, "task": 0} for one in task.get("predictions", [])]
+        ImportApiRequest.model_validate({**task, "predictions": predictions})
     if out is None:
         return [row(folder, task) for task in tasks]
     out.mkdir(parents=True)
     answered = [annotated(number, task, json.loads(answers)) for number, task in enumerate(tasks, start=1)]
+    for annotation in (one for task in answered for one in task["annotations"] if one["result"]):
+        assert interface.validate_annotation(annotation), annotation
     (out / "full.json").write_text(json.dumps(answered))
     for kind in ("JSON_MIN", "CSV"):
         Converter(config, project_dir=str(out)).convert(str(out / "full.json"), str(out / kind), kind, is_dir=False)

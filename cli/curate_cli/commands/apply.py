@@ -11,6 +11,7 @@ from curate_cli import options
 
 if TYPE_CHECKING:
     from curate.reviewing import Applied
+    from curate.verdicts import Overruled
 
 MOST_SHOWN = 10
 
@@ -46,11 +47,27 @@ def command(
                 "is_new": result.is_new,
                 "decided": result.decided,
                 "changed": result.changed,
+                "overruled": {**vars(result.overruled), "total": result.overruled.total},
                 "stale": [{"path": one.path, "reviewer": one.reviewer, "answer": one.answer} for one in result.stale],
             }
         )
     else:
         print_applied(result, dry_run)
+
+
+def _print_overruled(found: Overruled) -> None:
+    """The labels that most voters refuse, and what became of them."""
+    parts = (
+        (found.relabelled, "have another label"),
+        (found.dropped, "are dropped"),
+        (found.kept, "stay, as somebody settled it"),
+        (found.unsettled, "wait, as no answer has most of the votes"),
+    )
+    labels = "1 label is" if found.total == 1 else f"{found.total:,} labels are"
+    click.echo(f"{labels} overruled by most of at least three people:")
+    for paths, words in parts:
+        if paths:
+            click.echo(f"  {len(paths):,} {words}")
 
 
 def print_applied(result: Applied, dry_run: bool) -> None:
@@ -62,6 +79,8 @@ def print_applied(result: Applied, dry_run: bool) -> None:
         f"{home(result.project.folder)}: {result.decided:,} decided {pictures}, "
         f"{result.changed:,} changed since {result.before.name}"
     )
+    if result.overruled.total:
+        _print_overruled(result.overruled)
     if result.stale:
         click.echo(f"\nNot applied, as the picture is gone or has changed since: {len(result.stale):,}")
         print_table(
@@ -73,6 +92,9 @@ def print_applied(result: Applied, dry_run: bool) -> None:
     if dry_run:
         return
     click.echo("Next")
+    if result.overruled.unsettled:
+        settle = command_line("review", result.project, "--queue", "adjudication")
+        click.echo(f"  {'settle the votes':20}{settle}")
     for purpose, line in (
         ("find what is left", command_line("flag", result.project)),
         ("hand it to training", command_line("export", result.project, "OUT")),

@@ -19,9 +19,9 @@ from curate_cli import options
 def command(ctx: click.Context, as_json: bool) -> None:
     """List, describe and fetch models, for `--model` of prelabel and flag.
 
-    A model is "builtin", an ONNX file, the folder of a Hugging Face or timm
-    model, or the name of one that was pulled. docs/models.md tells what a file
-    must say of itself.
+    A model is "builtin", "classic", an ONNX file, the folder of a Hugging Face
+    or timm model, or the name of one that was pulled. docs/models.md tells what
+    a file must say of itself.
 
     \b
     Examples:
@@ -33,10 +33,10 @@ def command(ctx: click.Context, as_json: bool) -> None:
         _list(as_json)
 
 
-@command.command("list", short_help="The built-in model, and those that were pulled.")
+@command.command("list", short_help="The models of the wheel, and those that were pulled.")
 @options.as_json
 def list_(as_json: bool) -> None:
-    """List the built-in model and those that were pulled.
+    """List the models that come with curate, and those that were pulled.
 
     \b
     Examples:
@@ -129,11 +129,13 @@ def _list(as_json: bool) -> None:
 
 
 def _models() -> list[dict[str, Any]]:
-    from curate.models import BUILTIN, open_backbone
+    from curate.models import BUILTIN, CLASSIC, open_backbone
     from curate.models.pulled import origin_of, pulled_file, pulled_names
 
-    builtin = {"name": BUILTIN, "dimensions": open_backbone(BUILTIN).dimensions, "size": "", "sha256": ""}
-    rows: list[dict[str, Any]] = [{**builtin, "from": "part of curate"}]
+    rows: list[dict[str, Any]] = [
+        {"name": name, "dimensions": open_backbone(name).dimensions, "size": "", "sha256": "", "from": "part of curate"}
+        for name in (BUILTIN, CLASSIC)
+    ]
     for name in pulled_names():
         file, origin = pulled_file(name), origin_of(name)
         assert file is not None

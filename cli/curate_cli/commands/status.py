@@ -17,19 +17,22 @@ if TYPE_CHECKING:
 @options.folder
 @options.store
 @options.config
+@click.option("--target", type=float, default=0.01, help="Share of wrong labels to get to. Default: 0.01.")
 @options.as_json
-def command(folder: Path, store: Path | None, config: Path | None, as_json: bool) -> None:
-    """Say what changed in DIR since the newest version, and which stages of
-    `curate run` are out of date by it; opens no image.
+def command(folder: Path, store: Path | None, config: Path | None, target: float, as_json: bool) -> None:
+    """Say what changed in DIR since the newest version, which stages of
+    `curate run` are out of date by it, how many wrong labels people found, and
+    how many may be left; opens no image.
 
     \b
-    Example:
+    Examples:
       curate status ./images
+      curate status ./images --target 0.02
     """
     from curate.inspection import status
     from curate_cli.output import print_json
 
-    found = status(folder, store=store, config=config)
+    found = status(folder, store=store, config=config, target=target)
     if as_json:
         print_json(
             {
@@ -37,6 +40,7 @@ def command(folder: Path, store: Path | None, config: Path | None, as_json: bool
                 "project": found.project.folder,
                 "version": found.version.name,
                 "up_to_date": found.up_to_date,
+                "review": found.review.as_dict(),
             }
         )
     else:
@@ -45,14 +49,13 @@ def command(folder: Path, store: Path | None, config: Path | None, as_json: bool
 
 def _print(found: Status) -> None:
     from curate_cli.output import home, name_some, print_notes
+    from curate_cli.review_lines import print_review
 
     made = found.version.created_at[:16].replace("T", " ")
     click.echo(f"{home(found.project.folder)}: newest version {found.version.name}, made {made} UTC")
     for title, paths in (("new", found.new), ("changed", found.changed), ("gone", found.gone)):
         if paths:
             click.echo(f"  {len(paths):,} {title}: {name_some(paths)}")
-    if found.decisions:
-        click.echo(f"  {found.decisions:,} decisions since")
     for one in found.stale:
         print_notes([f"{one.stage}: {one.why}"])
     for study in found.studies:
@@ -61,6 +64,7 @@ def _print(found: Status) -> None:
     never = [one.stage for one in found.stages if one.judgement == "never"]
     if never:
         click.echo(f"  not done yet: {', '.join(never)}")
+    print_review(found.review, found.project)
     _print_next(found)
 
 

@@ -2,7 +2,7 @@
 
 What it measures: nothing by itself. `curate flag` looks at how far each picture is from the five most like it, in the
 numbers that the model makes of pictures, and keeps it as `typicality`; until it has run, this check flags nothing, nor
-with the built-in model, which sees shapes and colours but no things.
+with `classic`, which sees shapes and colours but no things.
 Why it matters: a screenshot, a scanned page or a photograph of something else teaches a model nothing about your
 classes, and nobody sees it among thousands.
 What it flags: pictures whose distance from their five nearest lies far above what is usual in this very folder.

@@ -3,9 +3,9 @@
 A backbone turns pictures into vectors in which likeness is closeness. It is frozen: nothing here trains it. Its
 identity covers everything that decides its output, and keys the cache of embeddings.
 
-A model is named by a spec: "builtin", an ONNX file, a folder of a Hugging Face or timm model, or a name that
-`curate models pull` has fetched. FILE.onnx#NAME is that file with the tensor NAME as its output; "#logits" stands for
-the scores of a classifier, whatever they are called.
+A model is named by a spec: "builtin" or "classic", which are in the wheel, an ONNX file, a folder of a Hugging Face or
+timm model, or a name that `curate models pull` has fetched. FILE.onnx#NAME is that file with the tensor NAME as its
+output; "#logits" stands for the scores of a classifier, whatever they are called.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from curate.imaging import DecodedImage
 if TYPE_CHECKING:
     from curate.models.classifier import Classifier
 
-BUILTIN = "builtin"
+BUILTIN, CLASSIC = "builtin", "classic"
 LOGITS = "logits"  # PATH.onnx#logits: the scores instead of the embedding
 
 
@@ -62,7 +62,11 @@ class Backbone(Protocol):
 def open_backbone(spec: str | Path) -> Backbone:
     """The backbone of that name or file, see above. Raises CurateError when there is none or it does not fit."""
     if str(spec) == BUILTIN:
-        from curate.models.builtin import Descriptor
+        from curate.models.builtin import open_builtin
+
+        return open_builtin()
+    if str(spec) == CLASSIC:
+        from curate.models.classic import Descriptor
 
         return Descriptor()
     path, output = locate(spec)
@@ -109,9 +113,9 @@ def locate(spec: str | Path) -> tuple[Path, str | None]:
             return Path(text), wanted
         if text and (file := pulled_file(text)) is not None:
             return file, wanted
-    if name == BUILTIN:
-        raise CurateError(f"{str(spec)!r}: only of an ONNX file an output can be chosen.", f"Give {BUILTIN!r}.")
-    known = ", ".join([BUILTIN, *pulled_names()])
+    if name in (BUILTIN, CLASSIC):
+        raise CurateError(f"{str(spec)!r}: only of an ONNX file an output can be chosen.", f"Give {name!r}.")
+    known = ", ".join([BUILTIN, CLASSIC, *pulled_names()])
     raise CurateError(
         f"There is no model {name or str(spec)!r}.",
         f"Expected a name ({known}), an ONNX file, or a folder of a Hugging Face or timm model.",

@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Container, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from curate.decisions import Answer, Decision
+from curate.errors import SourceError
+from curate.review_app.classes import Classes
 from curate.review_app.queues import Entry
 
 _ID = re.compile(r"[0-9a-f]{32}")
-_ANSWERS: tuple[Answer, ...] = ("keep", "relabel", "both", "drop", "unsure", "undo")
+_ANSWERS: tuple[Answer, ...] = ("keep", "relabel", "both", "drop", "unsure", "flag", "undo")
 LONGEST_NOTE = 2_000  # characters; a page of text is no note
 MOST_LABELS = 20  # of one picture
 A_DAY_S = 86_400.0
@@ -26,7 +28,11 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Said:
-    """An answer, checked in itself: not yet whether this person may give it. labels: for "both", at least two."""
+    """An answer, checked in itself: not yet whether this person may give it. labels: for "both", at least two.
+
+    unclear: classes whose guideline did not help, for an adjudication. new_class: a label that no picture has had yet
+    is meant as a class, and no slip.
+    """
 
     id: str
     item: str
@@ -36,6 +42,8 @@ class Said:
     note: str
     undoes: str
     timing: Mapping[str, Any]
+    unclear: tuple[str, ...] = ()
+    new_class: bool = False
 
 
 def read_answer(value: Any) -> Said:
@@ -48,9 +56,7 @@ def read_answer(value: Any) -> Said:
     name, undoes = _text(value, "id"), _text(value, "undoes")
     if not _ID.fullmatch(name) or (undoes and len(undoes) > 64):
         raise Refused("the id of an answer has 32 hexadecimal digits")
-    labels = value.get("labels") or []
-    if not isinstance(labels, list) or len(labels) > MOST_LABELS or not all(isinstance(one, str) for one in labels):
-        raise Refused(f"labels is a list of at most {MOST_LABELS} classes")
+    labels, unclear = _labels(value, "labels"), _labels(value, "unclear")
     mode = value.get("mode", "single")
     timing = {
         "mode": mode if mode in ("single", "grid") else "single",
@@ -59,26 +65,43 @@ def read_answer(value: Any) -> Said:
         "seconds": _seconds(value.get("seconds")),
     }
     item, label, note = _text(value, "item"), _text(value, "label"), _text(value, "note", LONGEST_NOTE)
-    return Said(name, item, answer, label, tuple(sorted(set(labels))), note, undoes, timing)
+    new_class = value.get("new_class") is True
+    return Said(name, item, answer, label, labels, note, undoes, timing, unclear, new_class)
 
 
-def label_of(said: Said, entry: Entry, given: str | None, classes: Container[str]) -> tuple[Answer, str]:
+def _labels(value: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    labels = value.get(name) or []
+    if not isinstance(labels, list) or len(labels) > MOST_LABELS or not all(isinstance(one, str) for one in labels):
+        raise Refused(f"{name} is a list of at most {MOST_LABELS} classes")
+    return tuple(sorted(set(labels)))
+
+
+def label_of(said: Said, entry: Entry, given: str | None, classes: Classes) -> tuple[Answer, str]:
     """The answer and label to record. Raises Refused when this can't be said of this picture.
 
     Whoever relabels a picture to the label it has keeps it; in a blind check nobody can know.
     """
     if said.answer == "relabel":
-        _require_class(said.label, classes)
+        _require_class(said, said.label, classes)
         return ("keep", "") if said.label == given else ("relabel", said.label)
     if said.answer == "both":
         if len(said.labels) < 2:
             raise Refused("both takes at least two classes")
         for label in said.labels:
-            _require_class(label, classes)
+            _require_class(said, label, classes)
         return "both", json.dumps(said.labels, ensure_ascii=False)
-    if said.answer == "keep" and (entry.queue == "spot" or (entry.queue == "prelabels" and given is None)):
+    if said.answer == "keep" and (entry.queue == "spot" or (entry.queue in ("prelabels", "flagged") and given is None)):
         raise Refused("there is no label to keep: choose a class")
+    if said.answer == "flag":
+        return _flag(entry)
     return said.answer, ""
+
+
+def _flag(entry: Entry) -> tuple[Answer, str]:
+    """A mark for later. What measures a person is asked once, so that whoever can't tell at once is unsure."""
+    if entry.queue in ("spot", "adjudication"):
+        raise Refused("this picture can't be left for later: say what it shows, or that you are unsure")
+    return "unsure" if entry.measures else "flag", ""
 
 
 def same_answer(said: Said, known: Decision, entry: Entry | None) -> bool:
@@ -88,9 +111,15 @@ def same_answer(said: Said, known: Decision, entry: Entry | None) -> bool:
     return entry is not None and (known.path, known.sha256) == (entry.path, entry.sha256)
 
 
-def _require_class(label: str, classes: Container[str]) -> None:
-    if label not in classes:
+def _require_class(said: Said, label: str, classes: Classes) -> None:
+    if label in classes:
+        return
+    if not said.new_class:
         raise Refused(f"there is no class {label[:80]!r} in this data set")
+    try:
+        classes.require_possible(label)
+    except SourceError as why:
+        raise Refused(f"{why} {why.hint}") from why
 
 
 def _text(value: Mapping[str, Any], name: str, longest: int = 1_000) -> str:

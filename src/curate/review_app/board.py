@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from curate.review_app.leasing import Holder, name_of
 from curate.review_app.ledger import Ledger, Standing
-from curate.review_app.queues import EVERYTHING, Catalogue, Entry, Filter
+from curate.review_app.queues import EVERYTHING, LABEL_QUEUES, Catalogue, Entry, Filter
 from curate.review_app.sampling import SampleProgress
+from curate.spot_checks import Picture
 
 MOST_VIEWS = 32  # filters whose outcome is remembered
 
@@ -20,7 +21,7 @@ class Queue:
     first: no entry before it is open.
     """
 
-    entries: tuple[Entry, ...]
+    entries: Sequence[Entry]
     closed: set[int] = field(default_factory=set)
     passed: dict[str, set[int]] = field(default_factory=dict)
     first: int = 0
@@ -53,17 +54,29 @@ class Queue:
 
 
 class Board:
-    """All queues of a session. sample: the blind sample that counts, None = none was drawn."""
+    """All queues of a session. sample: the blind sample that counts, None = none was drawn.
 
-    def __init__(self, catalogue: Catalogue, ledger: Ledger) -> None:
+    known: pictures whose answer is certain already, so that nobody is asked about their label but to be measured.
+    """
+
+    def __init__(self, catalogue: Catalogue, ledger: Ledger, known: Collection[Picture] = frozenset()) -> None:
         self.queues: dict[str, Queue] = {}
         self.sample: SampleProgress | None = None
+        self._known = known
+        self._disputes: list[Entry] = []
+        self._disputed: set[str] = set()
+        self._later: list[Entry] = []  # marked by somebody to be looked at later
+        self._flagged: set[str] = set()  # their paths
         self._catalogue = catalogue
         self._ledger = ledger
         self._views: dict[tuple[str, Filter], tuple[int, ...]] = {}
         self._places: dict[str, list[tuple[str, int]]] = {}  # path -> queue and place there
         for name, entries in catalogue.queues.items():
             self._put(name, entries)
+        self.queues["adjudication"] = Queue(self._disputes)
+        self.queues["flagged"] = Queue(self._later)
+        for path, _ in known:
+            self.settle(path)
 
     def set_sample(self, sample: SampleProgress) -> tuple[Entry, ...]:
         """Let this sample be the queue "spot"; its entries."""
@@ -84,22 +97,73 @@ class Board:
             for place in entry.members or (entry.row,):
                 self._places.setdefault(self._catalogue.paths[place], []).append((name, number))
 
-    def settle(self, path: str) -> None:
-        """Work out anew how far the entries of a picture are, of which something was said."""
-        if self.sample and (place := self._catalogue.place.get(path)) is not None:
+    def settle(self, path: str) -> list[Entry]:
+        """Work out anew how far the entries of a picture are, of which something was said.
+
+        Returns its new entries: as one whose votes differ, or that somebody has marked for later.
+        """
+        place = self._catalogue.place.get(path)
+        if self.sample and place is not None:
             self.sample.follow([(path, self._catalogue.contents[place])], self._ledger)
+        found = [self._new_dispute(path, place), self._new_flagged(path, place)] if place is not None else []
         for name, number in self._places.get(path, ()):
             queue = self.queues[name]
             queue.settle(number, self.standing(queue.entries[number]))
+        return [entry for entry in found if entry is not None]
+
+    def _new_flagged(self, path: str, place: int) -> Entry | None:
+        """The entry of a picture among those marked for later; of copies, with all of them."""
+        picture = path, self._catalogue.contents[place]
+        if path in self._flagged or not self._ledger.flags(*picture):
+            return None
+        groups = (self.queues[name].entries[number] for name, number in self._places.get(path, ()))
+        members = next((one.members for one in groups if one.members and one.path == path), ())
+        entry = self._catalogue.entry("flagged", place, members)
+        self._flagged.add(path)
+        for member in members or (place,):
+            self._places.setdefault(self._catalogue.paths[member], []).append(("flagged", len(self._later)))
+        self._later.append(entry)
+        self._views = {key: view for key, view in self._views.items() if key[0] != "flagged"}
+        return entry
+
+    def _new_dispute(self, path: str, place: int) -> Entry | None:
+        """The entry of a picture among those for a lead, from the first moment on at which it belongs there."""
+        picture = path, self._catalogue.contents[place]
+        if path in self._disputed or not (self._ledger.is_disputed(*picture) or self._ledger.adjudications(*picture)):
+            return None
+        entry = self._catalogue.entry("adjudication", place)
+        self._disputed.add(path)
+        self._places.setdefault(path, []).append(("adjudication", len(self._disputes)))
+        self._disputes.append(entry)
+        self._views = {key: view for key, view in self._views.items() if key[0] != "adjudication"}
+        return entry
 
     def standing(self, entry: Entry) -> Standing:
         """How far an entry is."""
         if entry.queue == "spot":
             done = self.sample is not None and self.sample.has_answer((entry.path, entry.sha256))
             return Standing(done, frozenset(), int(not done))
+        if entry.queue == "adjudication":
+            return self._standing_of_dispute(entry)
+        flags = self._ledger.flags(entry.path, entry.sha256)
+        found = self._standing_of_answers(entry)
+        if entry.queue == "flagged":
+            return found if flags else Standing(True, found.said, 0)
+        # Who has marked it for later gets it there, and not here again.
+        return replace(found, said=found.said | {one.reviewer for one in flags}) if flags else found
+
+    def _standing_of_answers(self, entry: Entry) -> Standing:
         if entry.members:
             return self._standing_of_group(entry)
+        if entry.queue in LABEL_QUEUES and (entry.path, entry.sha256) in self._known:
+            return Standing(True, frozenset(), 0)
         return self._ledger.how_far(entry.path, entry.sha256, single=entry.queue == "duplicates")
+
+    def _standing_of_dispute(self, entry: Entry) -> Standing:
+        """A lead who can't tell either is not asked again; whether they have voted does not matter."""
+        passed = frozenset(one.reviewer for one in self._ledger.adjudications(entry.path, entry.sha256))
+        is_open = self._ledger.is_disputed(entry.path, entry.sha256)
+        return Standing(not is_open, passed, int(is_open))
 
     def _standing_of_group(self, entry: Entry) -> Standing:
         """A group is done when each copy is decided on, or fewer than two of them are still wanted."""
@@ -133,7 +197,12 @@ class Board:
         return self._views[key]
 
     def may_have(self, entry: Entry, holder: Holder, taken: Mapping[str, set[Holder]]) -> bool:
-        """Whether this tab may look at a picture: not if enough others do, nor if another tab of that person does."""
+        """Whether this tab may look at a picture: not if enough others do, nor if another tab of that person does.
+
+        What measures a person is theirs, and stands in nobody's way.
+        """
+        if entry.measures:
+            return entry.asked == holder.reviewer
         standing = self.standing(entry)
         if standing.closed or holder.reviewer in standing.said:
             return False

@@ -5,6 +5,8 @@
     doubts       what checks drop, or want somebody to look at, check by check, the worst first
     duplicates   pictures of one photograph, of which the best is to be chosen
     spot         a random blind sample, see `curate.spot_checks`
+    flagged      pictures that somebody has marked for later, in that order; it grows while people work
+    adjudication pictures whose votes differ for good, for a lead; it grows while people work, see `board`
 
 What people have decided already is in its queue all the same: they may take it back. `session` leaves it out.
 """
@@ -14,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from curate.checks import all_checks
 from curate.grouping import readable
@@ -33,20 +35,29 @@ TITLES = {
     "doubts": "Doubtful pictures",
     "duplicates": "Copies: choose the best",
     "spot": "Blind spot check",
+    "flagged": "Flagged for later",
+    "adjudication": "Votes that differ",
 }
+LEAD_ONLY = ("adjudication",)
+LABEL_QUEUES = ("errors", "prelabels")  # in which the question is: which class?
 # What these checks flag or drop is not a matter of opinion, or has a queue of its own.
 NOT_DOUBTS = {"label_error", "exact_duplicate", "unreadable"}
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A picture in a queue. row: its place in the catalogue. members: places of all copies, for "duplicates"."""
+    """A picture in a queue. row: its place in the catalogue. members: places of all copies, for "duplicates".
+
+    measures: the round in which the answer counts, where it only measures the person: `asked`; see `measuring`.
+    """
 
     queue: str
     row: int
     path: str
     sha256: str
     members: tuple[int, ...] = ()
+    measures: Literal["", "gold", "repeat"] = ""
+    asked: str = ""
 
 
 @dataclass(frozen=True)

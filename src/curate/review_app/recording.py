@@ -7,14 +7,16 @@ from dataclasses import dataclass, field
 from importlib.metadata import version as installed_version
 from typing import Any
 
-from curate.decisions import Decision
+from curate.decisions import MEASURING, Decision
 from curate.review_app.answering import Refused, Said, label_of, same_answer
+from curate.review_app.classes import Classes
 from curate.review_app.leasing import Holder
 from curate.review_app.ledger import Ledger, now
+from curate.review_app.measuring import Measuring
 from curate.review_app.queues import Catalogue, Entry
 from curate.review_app.showing import Ids, Showing, round_of
 
-SINGLE = ("spot", "duplicates")  # queues in which one answer is enough, however many votes others take
+SINGLE = ("spot", "duplicates", "adjudication")  # queues in which one answer is enough, however many votes others take
 
 
 @dataclass(frozen=True)
@@ -25,12 +27,19 @@ class Recorder:
     ledger: Ledger
     ids: Ids
     showing: Showing
+    measuring: Measuring | None = None
     curate: str = field(default_factory=lambda: installed_version("curate"))
 
-    def decision(self, said: Said, holder: Holder, made: Mapping[str, Decision]) -> Decision | None:
+    @property
+    def classes(self) -> Classes:
+        """What a picture can be given."""
+        return Classes(self.catalogue, self.ledger)
+
+    def decision(self, said: Said, holder: Holder, made: Mapping[str, Decision], lead: bool = False) -> Decision | None:
         """What to write; None if the log has it already. made: decisions of the same request, by id.
 
-        Raises Refused: a picture that is not there, a label that is none, somebody else's id or decision.
+        Raises Refused: a picture that is not there, a label that is none, somebody else's id or decision, and who is
+        no lead has no say on what is disputed.
         """
         known = self.ledger.by_id.get(said.id)
         before = known.decision if known else made.get(said.id)
@@ -41,12 +50,26 @@ class Recorder:
             return None
         if said.answer == "undo":
             return self._undo(said, holder, made)
-        if entry is None or not entry.queue:
+        if entry is None or not entry.queue or (entry.measures and entry.asked != holder.reviewer):
             raise Refused("this version of the data set has no such picture")
+        if entry.queue == "adjudication":
+            self._require_adjudication(said, entry, lead)
         return self._answer(said, entry, holder)
 
+    def _require_adjudication(self, said: Said, entry: Entry, lead: bool) -> None:
+        if not lead:
+            raise Refused("only a lead decides where votes differ")
+        kept = any(one.answer == "keep" for one in self.ledger.ballot(entry.path, entry.sha256))
+        if said.answer == "keep" and self.showing.given(entry) is None and not kept:
+            raise Refused("there is no label to keep: choose a class")
+        if not said.note.strip():
+            raise Refused("where votes differ, a decision takes a reason: write it as the note")
+        for label in said.unclear:
+            if label not in self.classes:
+                raise Refused(f"there is no class {label[:80]!r} in this data set")
+
     def _answer(self, said: Said, entry: Entry, holder: Holder) -> Decision:
-        answer, label = label_of(said, entry, self.showing.given(entry), self.catalogue.known_classes)
+        answer, label = label_of(said, entry, self.showing.given(entry), self.classes)
         return Decision(
             id=said.id,
             decided_at=now(),
@@ -56,7 +79,7 @@ class Recorder:
             answer=answer,
             label=label,
             note=said.note,
-            round=round_of(entry.queue, self.ledger.votes),
+            round=entry.measures or round_of(entry.queue, self.ledger.votes),
             quota=1 if entry.queue in SINGLE else self.ledger.votes,
             context=self._context(said, entry, holder),
         )
@@ -95,13 +118,21 @@ class Recorder:
             "version": self.catalogue.version.name,
             "tab": holder.tab,
             "curate": self.curate,
+            **({"unclear": list(said.unclear)} if said.unclear and entry.queue == "adjudication" else {}),
+            **self._truth(entry),
         }
+
+    def _truth(self, entry: Entry) -> dict[str, str]:
+        """What a gold picture certainly shows."""
+        truth = self.measuring.truth(entry) if self.measuring and entry.measures == "gold" else None
+        return {} if truth is None else {"truth": truth}
 
     def is_extra(self, decision: Decision) -> bool:
         """Whether the picture had all its answers, from others, when this one came."""
-        if decision.answer == "undo":
+        if decision.answer in ("undo", "flag") or decision.round in ("adjudication", *MEASURING):
             return False
         said = [one for one in self.ledger.valid(decision.path, decision.sha256) if one.answer != "accept"]
+        said = [one for one in said if one.round not in MEASURING]
         earlier = [one for one in said if one.id != decision.id]
         if any(one.reviewer == decision.reviewer for one in earlier):
             return False  # second thoughts

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from curate.review_app.ledger import Ledger
-from curate.spot_checks import WRONG, Picture, Sample
+from curate.spot_checks import MENDED, WRONG, Picture, Sample
 from curate.stopping import Estimate, estimate
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ class SampleProgress:
         """What is known now."""
         checked = [answer for picture, answer in self._answers.items() if picture in self.drawn]
         wrong = sum(answer in WRONG for answer in checked)
-        mended = sum(answer in WRONG for picture, answer in self._answers.items() if picture in self.population)
+        mended = sum(answer in MENDED for answer in self._answers.values())
         return _estimated(self.sample, len(checked), wrong, mended)
 
 
@@ -55,18 +54,3 @@ def _estimated(sample: Sample, checked: int, wrong: int, mended: int) -> Estimat
         labels=sample.labels,
         target=sample.target,
     )
-
-
-def told(found: Estimate) -> dict[str, Any]:
-    """An estimate as plain data."""
-    likely = found.likely_left
-    return {
-        "checked": found.checked,
-        "planned": found.planned,
-        "wrong": found.wrong,
-        "upper": round(found.upper, 6),
-        "likely_left": None if math.isnan(likely) else round(likely, 6),
-        "most_left": found.most_left,
-        "target": found.target,
-        "reached": found.reached,
-    }

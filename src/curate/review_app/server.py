@@ -2,47 +2,45 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version as installed_version
-from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from curate.answers import answer_lines
 from curate.errors import CurateError, SourceError, StoreError
 from curate.guidelines import GuidelineConflict
+from curate.review_app.address import Address
+from curate.review_app.bodies import Body, Wrong, is_text, read_body
+from curate.review_app.doorkeeper import Doorkeeper
 from curate.review_app.leasing import Holder
+from curate.review_app.page_files import page_file
 from curate.review_app.pictures import SIZES, NoPicture, Pictures, Size
-from curate.review_app.queues import EVERYTHING, TITLES, Filter
-from curate.review_app.security import Doorkeeper, Guard, TooLarge, allowed_hosts, refusal
+from curate.review_app.queues import EVERYTHING, LEAD_ONLY, TITLES, Filter
+from curate.review_app.renewal import Renewal
+from curate.review_app.security import Guard, TooLarge, refusal
 from curate.review_app.session import MOST_AT_ONCE, Batch, Session, TooMany
+from curate.review_app.signing_in import arrive, hashing, sign_in, sign_out
+from curate.review_app.team import issue_told, team
+from curate.reviewers import Role
+
+if TYPE_CHECKING:
+    from anyio import CapacityLimiter
 
 MOST_ANSWERS = 200  # in one request
 MOST_EVENTS = 500  # of the history, in one request
 MOST_NAMES = 400  # ids in one request
 LONGEST_FILTER = 500  # characters
-# What the page consists of: its own files and no others, each with its type.
-TYPES = {".js": "text/javascript", ".css": "text/css", ".html": "text/html", ".svg": "image/svg+xml"}
 _TAB = re.compile(r"[\w.-]{1,64}", re.ASCII)
 _NAME = re.compile(r"[0-9a-f]{32}")
-
-_SIGN_IN = """<!doctype html><html lang="en"><meta charset="utf-8"><title>curate review</title>
-<h1>{title}</h1><p>{text}</p></html>"""
-# A link that was followed from elsewhere: the browser sends a strict cookie only when our own page asks.
-_GO_ON = '<!doctype html><html lang="en"><meta charset="utf-8"><title>curate review</title>'
-_GO_ON += '<meta http-equiv="refresh" content="0;url=/"><p><a href="/">Go on</a></p></html>'
-
-
-class Wrong(Exception):
-    """A request that makes no sense; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -62,18 +60,23 @@ class Scenery:
 
 @dataclass(frozen=True)
 class Review:
-    """What the routes work with. link_used: called with a person's name when their used link was opened once more."""
+    """What the routes work with. link_used: called with a person's name when their used link was opened once more.
+
+    renewal: what keeps the session up to date with its store; None = it stays as it is.
+    """
 
     session: Session
     pictures: Pictures
     doorkeeper: Doorkeeper
     scenery: Scenery
-    cookie: str
+    address: Address
     link_used: Callable[[str], None]
+    hashing: CapacityLimiter = field(default_factory=hashing)
+    renewal: Renewal | None = None
 
 
-def make_app(review: Review, port: int) -> Guard:
-    """The whole application, as it answers on that port."""
+def make_app(review: Review) -> Guard:
+    """The whole application, as it answers at its address. A route is for everybody who is signed in, or for leads."""
     routes = [
         Route("/", _page),
         Route("/favicon.ico", _no_icon),
@@ -86,41 +89,43 @@ def make_app(review: Review, port: int) -> Guard:
         Route("/api/picture/{id}", _picture),
         Route("/api/history", _json(_history)),
         Route("/api/progress", _json(_progress)),
+        Route("/api/news", _json(_news)),
+        Route("/api/load", _json(_load), methods=["POST"]),
+        Route("/api/rank", _json(_rank, role="lead"), methods=["POST"]),
         Route("/api/guideline", _json(_guideline)),
-        Route("/api/guideline", _json(_write_guideline), methods=["POST"]),
+        Route("/api/guideline", _json(_write_guideline, role="lead"), methods=["POST"]),
         Route("/api/decisions", _json(_decide), methods=["POST"]),
         Route("/api/leases", _json(_renew), methods=["POST"]),
+        Route("/api/team", _json(_team, role="lead")),
+        Route("/api/issue", _json(_close_issue, role="lead"), methods=["POST"]),
+        Route("/api/answers.csv", _answers),
+        Route("/api/sign-in", sign_in, methods=["POST"]),
+        Route("/api/sign-out", sign_out, methods=["POST"]),
     ]
     app = Starlette(routes=routes, exception_handlers=_HANDLERS)
     app.router.redirect_slashes = False  # an address is right or wrong; a redirect would repeat what was asked
     app.state.review = review
-    return Guard(app, review.doorkeeper, allowed_hosts(port), review.cookie)
+    return Guard(app, review.doorkeeper, review.address)
 
 
 # ---- Reading a request
 
-Body = dict[str, Any]
 Answer = Callable[[Review, Request, Body], Any]
 
 
-def _json(answer: Answer) -> Callable[[Request], Awaitable[Response]]:
-    """A route that works in a thread, as databases keep one waiting, and answers with plain data."""
+def _json(answer: Answer, role: Role = "reviewer") -> Callable[[Request], Awaitable[Response]]:
+    """A route that works in a thread, as databases keep one waiting, and answers with plain data.
+
+    role: "lead" = reviewers are refused.
+    """
 
     async def route(request: Request) -> Response:
-        body = await _body(request) if request.method == "POST" else {}
+        if role == "lead" and _role(request) != "lead":
+            return refusal(403, "Only a lead may do this.", "Ask who leads the review.")
+        body = await read_body(request) if request.method == "POST" else {}
         return JSONResponse(await run_in_threadpool(answer, request.app.state.review, request, body))
 
     return route
-
-
-async def _body(request: Request) -> Body:
-    try:
-        body = json.loads(await request.body())
-    except (ValueError, RecursionError) as error:
-        raise Wrong("The request is no JSON.") from error
-    if not isinstance(body, dict):
-        raise Wrong("The request is no JSON object.")
-    return body
 
 
 def _holder(request: Request, tab: object) -> Holder:
@@ -131,6 +136,14 @@ def _holder(request: Request, tab: object) -> Holder:
 
 def _reviewer(request: Request) -> str:
     return str(request.scope["reviewer"])
+
+
+def _role(request: Request) -> str:
+    return str(request.scope["role"])
+
+
+def _is_lead(request: Request) -> bool:
+    return _role(request) == "lead"
 
 
 def _count(request: Request, usual: int, most: int) -> int:
@@ -164,36 +177,7 @@ def _names(values: object) -> list[str]:
 
 
 async def _page(request: Request) -> Response:
-    review: Review = request.app.state.review
-    token = request.query_params.get("token")
-    if token is not None and request.method == "GET" and len(token) <= LONGEST_FILTER:
-        if cookie := review.doorkeeper.sign_in(token):
-            return _signed_in(request, review, cookie)
-        if not _reviewer(request):
-            return _used_up(review, token)
-    if token is not None and _reviewer(request):
-        return RedirectResponse("/", 303)
-    if not _reviewer(request):
-        text = "Open the link that <code>curate review</code> printed last; it works once."
-        return HTMLResponse(_SIGN_IN.format(title="You are not signed in", text=text), 401)
-    return _file("index.html")
-
-
-def _signed_in(request: Request, review: Review, cookie: str) -> Response:
-    from_elsewhere = request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin")
-    answer = HTMLResponse(_GO_ON) if from_elsewhere else RedirectResponse("/", 303)
-    answer.set_cookie(review.cookie, cookie, httponly=True, samesite="strict", path="/")
-    return answer
-
-
-def _used_up(review: Review, token: str) -> Response:
-    reviewer = review.doorkeeper.used_by(token)
-    if reviewer is None:
-        text = "It belongs to an earlier session. Open the one that <code>curate review</code> printed last."
-        return HTMLResponse(_SIGN_IN.format(title="This link is not valid", text=text), 403)
-    review.link_used(reviewer)
-    text = "A link works once. Another one stands now where <code>curate review</code> was started."
-    return HTMLResponse(_SIGN_IN.format(title="This link was used already", text=text), 403)
+    return arrive(request, request.app.state.review) or page_file(request, "index.html")
 
 
 async def _no_icon(request: Request) -> Response:  # noqa: ARG001  the signature of a route
@@ -201,17 +185,7 @@ async def _no_icon(request: Request) -> Response:  # noqa: ARG001  the signature
 
 
 async def _static(request: Request) -> Response:
-    return _file(request.path_params["name"])
-
-
-def _file(name: str) -> Response:
-    """A file of the page, by its exact name among those that there are."""
-    known = {one.name: one for one in files("curate.review_app").joinpath("static").iterdir() if one.is_file()}
-    kind = TYPES.get(name[name.rfind(".") :])
-    if name not in known or kind is None:
-        raise HTTPException(404)
-    headers = {"Cache-Control": "no-cache"}  # the next session may be of another curate
-    return Response(known[name].read_bytes(), media_type=kind, headers=headers)
+    return page_file(request, request.path_params["name"])
 
 
 # ---- Looking
@@ -223,8 +197,10 @@ def _session(review: Review, request: Request, _: Body) -> Any:
         **asdict(review.scenery),
         "version": catalogue.version.name,
         "reviewer": _reviewer(request),
-        "classes": catalogue.classes,
-        "queues": session.queues(_reviewer(request)),
+        "role": _role(request),
+        "password": review.doorkeeper.has_account(_reviewer(request)),
+        "classes": list(session.classes),
+        "queues": session.queues(_reviewer(request), lead=_is_lead(request)),
         "splits": catalogue.splits,
         "checks": catalogue.checks,
         "target": session.target,
@@ -236,6 +212,8 @@ def _session(review: Review, request: Request, _: Body) -> Any:
 def _next(review: Review, request: Request, _: Body) -> Any:
     holder = _holder(request, request.query_params.get("tab"))
     queue, count = _queue(request), _count(request, 4, MOST_AT_ONCE)
+    if queue in LEAD_ONLY and not _is_lead(request):
+        raise HTTPException(403, "Only a lead decides where votes differ.")
     wanted = Filter(**{name: _word(request, name) for name in ("label", "check", "split", "text")})
     if queue == "spot" and wanted != EVERYTHING:
         raise Wrong("A blind check shows what was drawn; it can't be filtered.")
@@ -262,7 +240,7 @@ def _pairs(review: Review, request: Request, _: Body) -> Any:
 
 
 def _item(review: Review, request: Request, _: Body) -> Any:
-    found = review.session.item(request.path_params["id"])
+    found = review.session.item(request.path_params["id"], _reviewer(request), lead=_is_lead(request))
     if found is None:
         raise HTTPException(404, "There is no such picture.")
     return found
@@ -288,7 +266,66 @@ def _history(review: Review, request: Request, _: Body) -> Any:
 
 
 def _progress(review: Review, request: Request, _: Body) -> Any:
-    return review.session.progress(_reviewer(request))
+    return _told_progress(review, request)
+
+
+def _told_progress(review: Review, request: Request) -> Any:
+    return {**review.session.progress(_reviewer(request), lead=_is_lead(request)), "news": _told_news(review)}
+
+
+# ---- What is new in the store
+
+
+def _news(review: Review, request: Request, _: Body) -> Any:  # noqa: ARG001  the signature of a route
+    return _told_news(review)
+
+
+def _told_news(review: Review) -> Any:
+    news = review.renewal.news() if review.renewal else {}
+    return {**news, "classes": review.session.classes.new}
+
+
+def _load(review: Review, request: Request, _: Body) -> Any:  # noqa: ARG001  the signature of a route
+    loaded = _renewal(review).load()
+    return {**vars(loaded), "news": _told_news(review)}
+
+
+def _rank(review: Review, request: Request, _: Body) -> Any:  # noqa: ARG001  the signature of a route
+    _renewal(review).rank()
+    return _told_news(review)
+
+
+def _renewal(review: Review) -> Renewal:
+    if review.renewal is None:
+        raise HTTPException(409, "This session shows one version, and no other.")
+    return review.renewal
+
+
+# ---- Leading
+
+
+def _team(review: Review, request: Request, _: Body) -> Any:  # noqa: ARG001  the signature of a route
+    return team(review.session)
+
+
+def _close_issue(review: Review, request: Request, body: Body) -> Any:
+    decision, label = body.get("decision"), body.get("label")
+    if not isinstance(decision, str) or not isinstance(label, str):
+        raise Wrong("decision or label is missing, or no text.")
+    if not review.session.close_issue(decision, label, _reviewer(request)):
+        raise HTTPException(404, "There is no such open issue.")
+    return {"issues": [issue_told(one) for one in review.session.issues()]}
+
+
+async def _answers(request: Request) -> Response:
+    """All answers as a file; line by line, so that a long log takes little memory and answers at once."""
+    if not _is_lead(request):
+        return refusal(403, "Only a lead may do this.", "Ask who leads the review.")
+    session = request.app.state.review.session
+    given = dict(zip(session.catalogue.paths, session.catalogue.given, strict=True))
+    lines = answer_lines(await run_in_threadpool(session.log_so_far), given)
+    headers = {"Content-Disposition": 'attachment; filename="answers.csv"'}
+    return StreamingResponse(lines, media_type="text/csv", headers=headers)
 
 
 # ---- Saying
@@ -302,18 +339,18 @@ def _decide(review: Review, request: Request, body: Body) -> Any:
         raise Wrong("decisions is missing, or no list.")
     if len(answers) > MOST_ANSWERS:
         raise HTTPException(413, f"{len(answers):,} answers in one request, expected at most {MOST_ANSWERS}.")
-    receipt = review.session.decide(answers, _holder(request, body.get("tab")))
+    receipt = review.session.decide(answers, _holder(request, body.get("tab")), lead=_is_lead(request))
     return {
         "saved": receipt.saved,
         "extra": receipt.extra,
         "refused": [{"id": name, "why": why} for name, why in receipt.refused.items()],
-        "progress": review.session.progress(reviewer),
+        "progress": _told_progress(review, request),
     }
 
 
 def _renew(review: Review, request: Request, body: Body) -> Any:
     held, lost = review.session.renew(_names(body.get("items")), _holder(request, body.get("tab")))
-    return {"held": held, "lost": lost}
+    return {"held": held, "lost": lost, "news": _told_news(review)}
 
 
 def _guideline(review: Review, request: Request, _: Body) -> Any:
@@ -322,25 +359,22 @@ def _guideline(review: Review, request: Request, _: Body) -> Any:
 
 def _write_guideline(review: Review, request: Request, body: Body) -> Any:
     label, text, version = _class_named(review, body.get("label")), body.get("text"), body.get("version", "")
-    if not isinstance(text, str) or not isinstance(version, str) or "\0" in text or _is_no_text(text):
+    if not is_text(text) or not is_text(version) or "\0" in text:
         raise Wrong("text or version is missing, or no text.")
     review.session.write_guideline(label, text, _reviewer(request), version[:64])
     return _guide(review, label)
 
 
 def _class_named(review: Review, label: object) -> str:
-    if not isinstance(label, str) or label not in review.session.catalogue.classes:
+    if not isinstance(label, str) or label not in review.session.classes:
         raise HTTPException(404, "There is no such class.")
     return label
 
 
 def _guide(review: Review, label: str) -> Any:
     found = review.session.guideline(label)
-    return {**asdict(found), "html": found.html}
-
-
-def _is_no_text(text: str) -> bool:
-    return any("\ud800" <= char <= "\udfff" for char in text)
+    issues = [issue_told(one) for one in review.session.issues() if one.label == label]
+    return {**asdict(found), "html": found.html, "issues": issues}
 
 
 # ---- What goes wrong

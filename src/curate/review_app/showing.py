@@ -7,6 +7,7 @@ import hmac
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from numbers import Real
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from curate.decisions import Decision, Round
 from curate.inspection import explain
 from curate.review_app.ledger import Ledger
-from curate.review_app.queues import Catalogue, Entry
+from curate.review_app.queues import LABEL_QUEUES, Catalogue, Entry
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,7 +29,8 @@ EXAMPLES = 24  # of each class, among which those to compare with are chosen
 class Ids:
     """Names of pictures that tell nothing of them, the same in every session of a store: a keyed digest.
 
-    A name is that of a picture in one queue; the queue "" stands for the picture as such.
+    A name is that of a picture in one queue; the queue "" stands for the picture as such. One that measures a person
+    has another name for each, and looks like any.
     """
 
     def __init__(self, key: bytes) -> None:
@@ -39,9 +41,23 @@ class Ids:
         """Be able to find these."""
         self._known |= {self.of(entry): entry for entry in entries}
 
+    def take_over(self, others: Ids, catalogue: Catalogue, start: int = 0) -> int:
+        """Be able to find what others have learned from that place on, as far as this catalogue has the pictures.
+
+        Returns how many they have learned.
+        """
+        known = list(others._known.items())
+        for name, entry in known[start:]:
+            if name in self._known:
+                continue
+            if (place := catalogue.find((entry.path, entry.sha256))) is not None:
+                self._known[name] = replace(entry, row=place, members=())
+        return len(known)
+
     def of(self, entry: Entry) -> str:
         """32 hexadecimal digits."""
-        text = f"{entry.queue}\0{entry.path}\0{entry.sha256}".encode("utf-8", "surrogatepass")
+        parts = [entry.queue, entry.path, entry.sha256, *([entry.measures, entry.asked] if entry.measures else [])]
+        text = "\0".join(parts).encode("utf-8", "surrogatepass")
         return hmac.digest(self._key, text, hashlib.sha256).hex()[:32]
 
     def find(self, name: str) -> Entry | None:
@@ -70,6 +86,8 @@ class Showing:
             "height": _whole(row.get("height")),
             "hidden": entry.queue == "spot",
         }
+        if entry.queue == "adjudication":
+            return told | self._open(entry, row) | self._disputed(entry, row)
         return told | (_NOTHING if entry.queue == "spot" else self._open(entry, row))
 
     def given(self, entry: Entry) -> str | None:
@@ -77,14 +95,31 @@ class Showing:
         return self.catalogue.given[entry.row]
 
     def suggested(self, entry: Entry) -> str | None:
-        """The label that is proposed in this queue."""
-        return self.catalogue.suggested[entry.row] if entry.queue in ("errors", "prelabels") else None
+        """The label that is proposed in this queue; in a dispute, else what somebody voted for."""
+        if entry.queue == "adjudication":
+            voted = (one for one in self.labels_voted(entry) if one != self.given(entry))
+            return self.catalogue.suggested[entry.row] or next(voted, None)
+        return self.catalogue.suggested[entry.row] if self._kind(entry) in LABEL_QUEUES else None
+
+    def _kind(self, entry: Entry) -> str:
+        """What is asked about it: the queue, and of what is flagged for later the one that it is from."""
+        if entry.queue != "flagged":
+            return entry.queue
+        if entry.members:
+            return "duplicates"
+        if self.catalogue.suggested[entry.row] is None:
+            return "doubts"
+        return "prelabels" if self.catalogue.given[entry.row] is None else "errors"
+
+    def labels_voted(self, entry: Entry) -> list[str]:
+        """The labels that the votes on a picture name, in alphabetical order."""
+        return sorted({label for vote in self.ledger.ballot(entry.path, entry.sha256) for label in labels_of(vote)})
 
     def probability(self, entry: Entry, row: dict[str, Any]) -> float | None:
         """How probable the suggestion is, as far as that was worked out."""
-        if entry.queue == "prelabels":
+        if self._kind(entry) == "prelabels":
             return _number(row.get("pred_confidence"))
-        known = {one["label"]: one["probability"] for one in candidates(row)} if entry.queue == "errors" else {}
+        known = {one["label"]: one["probability"] for one in candidates(row)} if self._kind(entry) == "errors" else {}
         return known.get(self.suggested(entry) or "")
 
     def _open(self, entry: Entry, row: dict[str, Any]) -> dict[str, Any]:
@@ -94,17 +129,34 @@ class Showing:
             "given": given,
             "suggested": suggested,
             "probability": self.probability(entry, row),
-            "candidates": candidates(row) if entry.queue in ("errors", "prelabels") else [],
+            "candidates": candidates(row) if self._kind(entry) in LABEL_QUEUES else [],
             "because": self._because(entry, row),
             "alike": {"given": self._alike(given, entry, row), "suggested": self._alike(suggested, entry, row)},
             "flags": self._flags(row),
             "copies": self._copies(entry),
-            "history": [] if self.blind else self._history(entry),
+            "history": [] if self.blind or entry.measures else self._history(entry),
+        }
+
+    def _disputed(self, entry: Entry, row: dict[str, Any]) -> dict[str, Any]:
+        """The votes without their names, in an order that tells nothing, and what is known of each class they name."""
+        votes = [
+            {"answer": one.answer, "label": one.label, "note": one.note}
+            for one in self.ledger.ballot(entry.path, entry.sha256)
+        ]
+        given, voted = self.given(entry), self.labels_voted(entry)
+        chances = {one["label"]: one["probability"] for one in candidates(row)}
+        named = list(dict.fromkeys([*([given] if given else []), *voted, *chances]))
+        shown = {given, self.suggested(entry)}
+        return {
+            "votes": sorted(votes, key=lambda one: (one["answer"], one["label"], one["note"])),
+            "candidates": [{"label": label, "probability": chances.get(label)} for label in named],
+            "alike_voted": [one for label in voted if label not in shown for one in self._alike(label, entry, row)],
+            "history": [],
         }
 
     def _because(self, entry: Entry, row: dict[str, Any]) -> list[str]:
-        match entry.queue:
-            case "errors":
+        match self._kind(entry):
+            case "errors" | "adjudication":
                 return _sentences(row.get("label_evidence"))
             case "prelabels":
                 return _sentences(row.get("pred_because"))
@@ -121,7 +173,7 @@ class Showing:
 
     def _alike(self, label: str | None, entry: Entry, row: dict[str, Any]) -> list[dict[str, str]]:
         """Pictures of a class to compare with: those that look like this one first, verified before unverified."""
-        if label is None or entry.queue == "duplicates":
+        if label is None or self._kind(entry) == "duplicates":
             return []
         places = [self.catalogue.place.get(path) for path in _paths(row.get("look_alikes"))]
         near = [place for place in places if place is not None and self.catalogue.given[place] == label]
@@ -204,9 +256,16 @@ class Showing:
         ]
 
     def _history(self, entry: Entry) -> list[dict[str, str]]:
+        said = [*self.ledger.valid(entry.path, entry.sha256), *self.ledger.flags(entry.path, entry.sha256)]
         return [
-            {"reviewer": one.reviewer, "answer": one.answer, "label": one.label, "decided_at": one.decided_at}
-            for one in self.ledger.valid(entry.path, entry.sha256)
+            {
+                "reviewer": one.reviewer,
+                "answer": one.answer,
+                "label": one.label,
+                "note": one.note,
+                "decided_at": one.decided_at,
+            }
+            for one in said
         ]
 
     def _picture(self, place: int) -> str:
@@ -230,9 +289,16 @@ _NOTHING: dict[str, Any] = {
 
 def round_of(queue: str, votes: int) -> Round:
     """The round of the log in which answers of that queue count."""
-    if queue == "spot":
-        return "spot"
+    if queue in ("spot", "adjudication"):
+        return "spot" if queue == "spot" else "adjudication"
     return "vote" if votes > 1 and queue != "duplicates" else ""
+
+
+def labels_of(decision: Decision) -> list[str]:
+    """The classes that somebody names instead of the given one."""
+    if decision.answer == "both":
+        return [str(label) for label in json.loads(decision.label)]
+    return [decision.label] if decision.answer == "relabel" else []
 
 
 def candidates(row: dict[str, Any]) -> list[dict[str, Any]]:

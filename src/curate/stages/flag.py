@@ -40,7 +40,7 @@ Ints = NDArray[np.int64]
 LOOK_ALIKES = NEIGHBOURS  # five: as many as a person takes in at a glance, and one search serves both
 # With the hand-made descriptor four of five flags and more are ordinary pictures (benchmarks/outliers.py).
 NO_TOPICS = (
-    "Off-topic pictures were not looked for: the built-in model sees shapes and colours, not things. "
+    "Off-topic pictures were not looked for: `classic` sees shapes and colours, not things. "
     "Give another one: --model MODEL."
 )
 MOST_CANDIDATES = 5  # classes; a reviewer has a key for each, and the rest is less probable than a slip of the finger

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 UNLABELED = "_unlabeled"  # FiftyOne's name for the class folder of pictures without a class
+NO_CLASSES = ("(neither)", "(both)")  # what people say where it is none of the classes, or several; see `agreement`
+LONGEST_LABEL = 200  # characters, as many as a folder of that name may have on every system
 IMPORTED = "imported"  # the value of `scan.labels` that `curate import` writes: labels are in the store
 TRAIN, VAL, TEST = "train", "val", "test"
 # Names of splits in the wild -> ours. Origin: torchvision, Keras, Ultralytics, Hugging Face datasets.
@@ -50,6 +52,20 @@ def add_labels(files: pd.DataFrame, source: str) -> pd.DataFrame:
         named = files.assign(label=labels_from_folders(files["path"]))
         return named.assign(given_split=named["path"].map(_first_folder_split)) if _in_splits(files["path"]) else named
     return _join(files, read_label_file(Path(source), set(files["path"])))
+
+
+def require_label(label: str) -> None:
+    """Raises SourceError for what a person can't label a picture with."""
+    if not label.strip():
+        raise SourceError("A picture can't be relabelled to nothing.", "Give the right label, or drop the picture.")
+    if label in (UNLABELED, *NO_CLASSES):
+        raise SourceError(f"{label!r} can't be a class: it says that a picture has none.", "Give another name.")
+    if not label.isprintable() or label != label.strip() or len(label) > LONGEST_LABEL:
+        raise SourceError(
+            f"{label[:80]!r} can't be the name of a class: expected up to {LONGEST_LABEL} characters that can be seen, "
+            "without blanks around them.",
+            "Give another name.",
+        )
 
 
 def canonical_split(name: str) -> str:

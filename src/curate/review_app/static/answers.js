@@ -25,6 +25,7 @@ export const REASONS = ["corrupt", "out of scope", "duplicate", "private"];
  */
 export function answerOf(question) {
   const { action, item, classes, give } = question;
+  if (action === "flag") return flagged(question);
   if (action === "unsure") give({ answer: "unsure" });
   else if (action === "drop") askReason("Drop it, because it is …", REASONS, (note) => give({ answer: "drop", note }));
   else if (action === "both")
@@ -44,6 +45,14 @@ export function answerOf(question) {
       picked: ([label]) => label !== undefined && give(labelled(item, label)),
     });
   else return answerAtOnce(question);
+  return "";
+}
+
+/** @param {Question} question */
+function flagged({ item, give }) {
+  if (item.hidden || item.votes) return "This one can't be left for later: say what it shows, or that you are unsure.";
+  if (item.queue === "flagged") return "It is flagged already; look ahead to leave it so.";
+  give({ answer: "flag" });
   return "";
 }
 

@@ -9,12 +9,14 @@ export class Refusal extends Error {
    * @param {string} message
    * @param {string} hint
    * @param {number} waitSeconds as the server wants it; 0 = it does not say
+   * @param {boolean} [password] whether one signs in with a password there
    */
-  constructor(status, message, hint, waitSeconds) {
+  constructor(status, message, hint, waitSeconds, password = false) {
     super(message);
     this.status = status;
     this.hint = hint;
     this.waitSeconds = waitSeconds;
+    this.password = password;
   }
 }
 
@@ -66,6 +68,23 @@ export class Connection extends EventTarget {
   }
 
   /**
+   * Sign in again with a password; the page stays as it is.
+   *
+   * @param {string} name
+   * @param {string} password
+   */
+  async signInByPassword(name, password) {
+    await this.post("/api/sign-in", { name, password });
+    await this.get("/api/session");
+  }
+
+  /** Sign out, and leave the page; the browser asks before it drops what is unsent and in no journal. */
+  async signOut() {
+    await this.post("/api/sign-out", {});
+    location.assign("/");
+  }
+
+  /**
    * @param {string} path
    * @param {RequestInit} request
    * @returns {Promise<any>}
@@ -76,7 +95,8 @@ export class Connection extends EventTarget {
     const body = await response.json().catch(() => ({}));
     if (response.ok) return body;
     const wait = Number(response.headers.get("Retry-After")) || 0;
-    throw new Refusal(response.status, body.error ?? `The server answered ${response.status}.`, body.hint ?? "", wait);
+    const message = body.error ?? `The server answered ${response.status}.`;
+    throw new Refusal(response.status, message, body.hint ?? "", wait, body.password);
   }
 
   /**

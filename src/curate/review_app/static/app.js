@@ -15,6 +15,7 @@ async function start(connection) {
     const session = await connection.get("/api/session");
     await new Review(connection, session, await tabName()).start();
   } catch (error) {
+    if (error instanceof Refusal && error.password) return location.reload(); // to the page for signing in
     if (error instanceof Refusal && error.status === 401) return askToSignIn(main, connection);
     const reason = /** @type {Error} */ (error);
     fill(

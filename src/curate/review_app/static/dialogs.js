@@ -3,6 +3,7 @@
 import { h, fill, word, keycap } from "./dom.js";
 import { plain } from "./words.js";
 
+const LONGEST_NAME = 200; // as the server has it
 const LISTED = 50; // nobody reads further; typing narrows
 
 /**
@@ -18,10 +19,11 @@ export function openDialog(title, kind, ...children) {
     { type: "button", class: "close", "aria-label": "Close", onclick: () => dialog.close() },
     "×",
   );
-  const heading = h("h2", { id: "dialog-title" }, title);
+  const id = `dialog-title-${document.querySelectorAll("dialog").length}`; // one may be open above another
+  const heading = h("h2", { id }, title);
   const dialog = h(
     "dialog",
-    { class: kind, "aria-labelledby": "dialog-title" },
+    { class: kind, "aria-labelledby": id },
     h("div", { class: "top" }, heading, close),
     ...children,
   );
@@ -129,8 +131,9 @@ export function askNote(before, written) {
  * @param {import("./dom.js").Child[]} question
  * @param {string} yes
  * @param {() => void} confirmed
+ * @param {string} [title]
  */
-export function askConfirm(question, yes, confirmed) {
+export function askConfirm(question, yes, confirmed, title = "Save?") {
   const opened = performance.now();
   const agree = () => {
     if (performance.now() - opened < 150) return; // the second half of a double press
@@ -139,7 +142,7 @@ export function askConfirm(question, yes, confirmed) {
   };
   const button = h("button", { type: "button", class: "main", onclick: agree }, keycap("Enter"), yes);
   const back = h("button", { type: "button", onclick: () => dialog.close() }, keycap("Esc"), "Back");
-  const dialog = openDialog("Save?", "confirm", h("p", {}, ...question), h("p", { class: "row" }, button, back));
+  const dialog = openDialog(title, "confirm", h("p", {}, ...question), h("p", { class: "row" }, button, back));
   button.focus();
 }
 
@@ -167,6 +170,8 @@ class ClassPicker {
   /** @type {string[]} */
   #chosen = [];
   #active = -1;
+  /** @type {string} what could be made a class; the last one in the list */
+  #offered = "";
 
   /** @param {Pick} pick */
   constructor(pick) {
@@ -214,7 +219,9 @@ class ClassPicker {
     const typed = plain(this.input.value.trim());
     const found = typed ? ranked(this.names, typed) : [...new Set([...this.pick.first, ...this.pick.classes])];
     this.#shown = found.slice(0, LISTED);
-    this.#active = typed && found.length ? 0 : -1;
+    this.#offered = newName(this.input.value, this.names);
+    if (this.#offered) this.#shown.push(this.#offered);
+    this.#active = typed && this.#shown.length ? 0 : -1;
     this.more.textContent = found.length
       ? found.length > LISTED
         ? `and ${found.length - LISTED} more: type on`
@@ -249,7 +256,8 @@ class ClassPicker {
       class: index === this.#active ? "active" : "",
       onclick: () => this.#take(label),
     };
-    return h("li", attributes, number, word(label), selected && this.pick.several && " ✓");
+    const isNew = label === this.#offered && "New class ";
+    return h("li", attributes, number, isNew, word(label), isNew && " …", selected && this.pick.several && " ✓");
   }
 
   /** @param {KeyboardEvent} event */
@@ -277,6 +285,18 @@ class ClassPicker {
 
   /** @param {string} label */
   #take(label) {
+    if (label !== this.#offered) return this.#choose(label);
+    const question = ["Make the class ", word(label), "? No picture has it yet. Everybody will see it in this list."];
+    const make = () => {
+      this.names.push({ label, plain: plain(label) });
+      this.#offered = "";
+      this.#choose(label);
+    };
+    askConfirm(question, "Make it", make, "A new class");
+  }
+
+  /** @param {string} label */
+  #choose(label) {
     if (!this.pick.several) {
       this.dialog.close();
       this.pick.picked([label]);
@@ -295,6 +315,18 @@ class ClassPicker {
     this.dialog.close();
     this.pick.picked(this.#chosen);
   }
+}
+
+/**
+ * What was typed as the name of a class that is not there yet; "" where it is there, or can't be one.
+ *
+ * @param {string} text
+ * @param {{plain: string}[]} names
+ */
+function newName(text, names) {
+  const name = text.trim();
+  const taken = ["_unlabeled", "(neither)", "(both)", ...names.map((one) => one.plain)];
+  return name.length > LONGEST_NAME || /[\p{C}\p{Zl}\p{Zp}]/u.test(name) || taken.includes(plain(name)) ? "" : name;
 }
 
 /**

@@ -75,6 +75,23 @@ export function printable(text) {
     .replace(/[\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, "\ufffd");
 }
 
+/**
+ * Do something when the next frame has been painted: what can wait must not keep the next picture waiting.
+ *
+ * @param {() => void} task
+ */
+export function afterPaint(task) {
+  let done = false;
+  const once = () => {
+    if (!done) task();
+    done = true;
+  };
+  const { port1, port2 } = new MessageChannel();
+  port1.onmessage = once;
+  requestAnimationFrame(() => port2.postMessage("")); // this comes before the frame, the message after it
+  setTimeout(once, 100); // a page that nobody sees is not painted
+}
+
 /** @param {string} key as it is written on the key */
 export function keycap(key) {
   return h("kbd", { "aria-hidden": "true" }, key);

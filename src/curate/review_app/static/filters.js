@@ -5,6 +5,7 @@ import { openDialog } from "./dialogs.js";
 
 /** @typedef {import("./queue.js").Filter} Filter */
 /** @typedef {import("./types.js").Session} Session */
+/** @typedef {import("./dom.js").Child} Child */
 
 const PARTS = /** @type {const} */ (["label", "check", "split", "text"]);
 
@@ -47,8 +48,9 @@ export function writeToAddress(filter) {
  * @param {Filter} now
  * @param {(name: string) => string} told how much there is to do
  * @param {(filter: Filter) => void} chosen
+ * @param {Child} more what else there is to do
  */
-export function askFilter(session, now, told, chosen) {
+export function askFilter(session, now, told, chosen, more) {
   const queues = session.queues.map((queue) => queueOption(queue, queue.name === now.name, told(queue.name)));
   const label = select("label", "Class", session.classes, now.label);
   const check = select("check", "Check", session.checks, now.check);
@@ -89,6 +91,7 @@ export function askFilter(session, now, told, chosen) {
       { class: "row" },
       h("button", { type: "button", class: "main", onclick: pick }, "Show these"),
       h("button", { type: "button", onclick: clear }, "No filter"),
+      more,
     ),
   );
   dialog.addEventListener("keydown", (event) => {

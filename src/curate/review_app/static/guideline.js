@@ -13,10 +13,10 @@ const TAGS = new Set(
 
 /**
  * @param {import("./api.js").Connection} connection
- * @param {string[]} classes
+ * @param {import("./types.js").Session} session
  * @param {string[]} first the classes in question
  */
-export function openGuideline(connection, classes, first) {
+export function openGuideline(connection, { classes, role }, first) {
   const select = h(
     "select",
     { id: "guideline-class" },
@@ -32,7 +32,7 @@ export function openGuideline(connection, classes, first) {
   const load = async () => {
     fill(body, h("p", { class: "soft" }, "Loading …"));
     try {
-      show(connection, body, await connection.get("/api/guideline", { label: select.value }));
+      show(connection, body, await connection.get("/api/guideline", { label: select.value }), role === "lead");
     } catch (error) {
       fill(body, h("p", {}, /** @type {Error} */ (error).message));
     }
@@ -41,8 +41,13 @@ export function openGuideline(connection, classes, first) {
   void load();
 }
 
-/** @param {import("./api.js").Connection} connection @param {HTMLElement} body @param {Guideline} guideline */
-function show(connection, body, guideline) {
+/**
+ * @param {import("./api.js").Connection} connection
+ * @param {HTMLElement} body
+ * @param {Guideline} guideline
+ * @param {boolean} mayWrite
+ */
+function show(connection, body, guideline, mayWrite = true) {
   const edit = h(
     "button",
     { type: "button", onclick: () => write(connection, body, guideline) },
@@ -59,7 +64,8 @@ function show(connection, body, guideline) {
     body,
     guideline.text ? h("div", { class: "text" }, ...copied(guideline.html)) : h("p", {}, "Nobody has written one yet."),
     by,
-    h("p", {}, edit),
+    ...guideline.issues.map((one) => h("p", {}, h("span", { class: "mark" }, "unclear"), ` “${one.reason}”`)),
+    h("p", {}, mayWrite ? edit : "Who leads the review writes guidelines. Say what is unclear in a note."),
   );
 }
 
@@ -98,7 +104,7 @@ function write(connection, body, guideline) {
 }
 
 /** @param {string} html @returns {Node[]} */
-function copied(html) {
+export function copied(html) {
   const parsed = new DOMParser().parseFromString(html, "text/html");
   return [...parsed.body.childNodes].flatMap(copyOf);
 }

@@ -13,7 +13,6 @@ import { duration, percent } from "./words.js";
  * @property {number} total
  * @property {number} left
  * @property {Progress|null} progress
- * @property {{text: string, tone: "good"|"busy"|"bad"}} badge
  * @property {boolean} grid
  */
 
@@ -32,29 +31,46 @@ export class Header {
     this.numbers = h("p", { class: "numbers" });
     this.badge = h("p", { class: "badge" });
     this.grid = h("button", { type: "button", "data-action": "grid", onclick: () => act("grid") });
+    const team = { type: "button", "data-action": "team", hidden: session.role !== "lead", onclick: () => act("team") };
+    this.team = h("button", team);
     this.help = h("button", { type: "button", "data-action": "help", onclick: () => act("help") });
     const name = h("h1", {}, word(session.project), h("span", { class: "hidden" }, " review"));
-    const who = h("p", { class: "who soft" }, h("span", { class: "hidden" }, "Reviewer: "), word(session.reviewer));
+    const who = h(
+      "button",
+      { type: "button", class: "who soft", "data-action": "person", onclick: () => act("person") },
+      h("span", { class: "hidden" }, "Reviewer: "),
+      word(session.reviewer),
+    );
     fill(
       element,
       name,
       this.queue,
       this.numbers,
-      h("div", { class: "row end" }, this.badge, this.grid, this.help, who),
+      h("div", { class: "row end" }, this.badge, this.grid, this.team, this.help, who),
     );
   }
 
   /** @param {Standing} standing */
   show(standing) {
-    const drawn = JSON.stringify([standing, this.keys.cap("queues"), this.keys.cap("grid"), this.keys.cap("help")]);
+    const drawn = JSON.stringify([standing, this.keys.cap("queues"), ...["grid", "team", "help"].map((name) => this.keys.cap(name))]);
     if (drawn === this.#last) return;
     this.#last = drawn;
     fill(this.queue, this.#cap("queues"), standing.queue, standing.filtered && " (filtered)");
     fill(this.grid, this.#cap("grid"), standing.grid ? "One by one" : "Grid");
+    fill(this.team, this.#cap("team"), "Team");
     fill(this.help, this.#cap("help"), "Help");
     fill(this.numbers, ...numbers(standing));
-    this.badge.className = `badge ${standing.badge.tone}`;
-    this.badge.textContent = standing.badge.text;
+  }
+
+  /**
+   * Whether everything is saved; at once, as it must never say so when it is not.
+   *
+   * @param {{text: string, tone: string}} badge
+   */
+  tell({ text, tone }) {
+    if (this.badge.textContent === text) return;
+    this.badge.className = `badge ${tone}`;
+    this.badge.textContent = text;
   }
 
   /** @param {string} action */
@@ -76,5 +92,5 @@ function numbers({ done, total, left, filtered, progress }) {
 function estimated(progress) {
   const estimate = progress?.estimate;
   if (!estimate || !estimate.checked || estimate.upper === null || estimate.upper === undefined) return "";
-  return `≤ ${percent(estimate.upper)} wrong, ${estimate.checked} of ${estimate.planned} checked`;
+  return `≤ ${percent(estimate.upper)} wrong (${estimate.checked} of ${estimate.planned})`;
 }

@@ -21,6 +21,7 @@ export const ACTIONS = [
   { name: "both", keys: ["b"], title: "Both, or several classes", group: "decide" },
   { name: "drop", keys: ["x"], title: "Neither, or a bad image: drop it", group: "decide" },
   { name: "unsure", keys: ["u"], title: "Unsure", group: "decide" },
+  { name: "flag", keys: ["f"], title: "Flag it for later, and go on", group: "decide" },
   { name: "note", keys: ["n"], title: "Write a note", group: "decide" },
   { name: "undo", keys: ["z"], title: "Undo", group: "decide" },
   { name: "redo", keys: ["Shift+z"], title: "Redo", group: "decide" },
@@ -30,7 +31,9 @@ export const ACTIONS = [
   { name: "invert", keys: ["i"], title: "Invert the colours", group: "look" },
   { name: "grid", keys: ["v"], title: "Grid of one pair of classes, and back", group: "page" },
   { name: "queues", keys: ["q"], title: "Choose a queue, filter", group: "page" },
+  { name: "rank", keys: ["r"], title: "Rank again with what was decided", group: "page" },
   { name: "guide", keys: ["g"], title: "Guideline of the class", group: "page" },
+  { name: "team", keys: ["t"], title: "The lead's page: people and votes", group: "page" },
   { name: "help", keys: ["?"], title: "Help and keys", group: "page" },
 ];
 

@@ -1,6 +1,6 @@
 /** Lines across the page that say what is amiss, what it means and what to do; each is drawn once, so that one can type in it. */
 
-import { fill, h } from "./dom.js";
+import { fill, h, word } from "./dom.js";
 
 /** @typedef {"bad"|"busy"|"good"} Tone */
 
@@ -46,7 +46,29 @@ export class Notices {
 }
 
 /**
- * The field for signing in again.
+ * The field for signing in again with a password, as who one was: what is unsaved is theirs.
+ *
+ * @param {string} name
+ * @param {(password: string) => Promise<void>} signIn
+ */
+export function passwordField(name, signIn) {
+  const input = h("input", { type: "password", id: "password", autocomplete: "current-password", maxlength: 1000 });
+  const said = h("p", { role: "status" });
+  const go = async (/** @type {Event} */ event) => {
+    event.preventDefault();
+    fill(said, "Signing in …");
+    await signIn(input.value).then(
+      () => fill(said),
+      (/** @type {Error} */ why) => fill(said, why.message),
+    );
+  };
+  const label = h("label", { for: "password" }, "Password of ", word(name));
+  const who = h("input", { type: "text", autocomplete: "username", value: name, readonly: true, hidden: true });
+  return h("form", { class: "row", onsubmit: go }, who, label, input, h("button", { class: "main" }, "Sign in"), said);
+}
+
+/**
+ * The field for signing in again with the address of a link.
  *
  * @param {(address: string) => Promise<void>} signIn
  */

@@ -4,6 +4,8 @@
  *     [decided] [decided] [looked past] ▶[shown] [next, decoded] [next] …   ◀─ GET /api/next, leased to this tab
  */
 
+import { afterPaint } from "./dom.js";
+
 /** @typedef {import("./types.js").Item} Item */
 /** @typedef {import("./types.js").Decision} Decision */
 /** @typedef {{name: string, label: string, check: string, split: string, text: string}} Filter */
@@ -137,7 +139,7 @@ export class Queue extends EventTarget {
     this.cursor = next === -1 ? this.entries.length : next;
     this.#forgetOld();
     this.#changed();
-    this.fill();
+    afterPaint(() => this.fill());
   }
 
   /**
@@ -213,10 +215,15 @@ export class Queue extends EventTarget {
   }
 
   #changed() {
+    this.dispatchEvent(new Event("change"));
+    afterPaint(() => this.#prepare());
+  }
+
+  /** Ask for the pictures that come next. */
+  #prepare() {
     for (let index = this.cursor; index < Math.min(this.cursor + DECODED_AHEAD + 1, this.entries.length); index++) {
       const entry = this.entries[index];
       if (entry) this.pictures.prepare(entry.item);
     }
-    this.dispatchEvent(new Event("change"));
   }
 }

@@ -3,6 +3,7 @@
 import { Grid } from "./grid.js";
 import { Header } from "./header.js";
 import { Keys, isTyping } from "./keys.js";
+import { NewsDesk } from "./news.js";
 import { Notices } from "./notices.js";
 import { Past } from "./past.js";
 import { Pictures } from "./pictures.js";
@@ -12,16 +13,17 @@ import { Sender } from "./sender.js";
 import { REASONS, answerOf } from "./answers.js";
 import { askNote, askReason, isDialogOpen } from "./dialogs.js";
 import { askFilter, filterFromAddress, writeToAddress } from "./filters.js";
-import { byId, fill, h } from "./dom.js";
+import { afterPaint, byId, fill, h, keycap } from "./dom.js";
 import { actionOfId, counted, newIds, verdict } from "./words.js";
 import { openGuideline } from "./guideline.js";
+import { openPerson } from "./person.js";
 import { openHelp } from "./help.js";
 import { badge, drawNotices, drawPage } from "./states.js";
 import { showPast } from "./history.js";
 
 /** @typedef {import("./types.js").Item} Item */
 /** @typedef {import("./types.js").Decision} Decision */
-/** @typedef {Pick<Decision, "answer"|"label"|"labels"|"note">} Words */
+/** @typedef {Pick<Decision, "answer"|"label"|"labels"|"note"|"unclear">} Words */
 /** @typedef {import("./queue.js").Filter} Filter */
 
 const REMEMBERED = 300; // items, so that an undo shows its picture without the network
@@ -37,6 +39,8 @@ export class Review {
   known = new Map();
   gridShown = false;
   #drawsSoon = false;
+  #drawsRest = false;
+  #pastChanged = false;
   /** @type {Queue} */
   queue;
 
@@ -57,9 +61,12 @@ export class Review {
     const act = (/** @type {string} */ action) => this.act(action);
     this.header = new Header(byId("header"), session, this.keys, act);
     this.screen = new Screen(this.pictures, this.keys, session.classes, act, (id) => this.notes.get(id) ?? "");
+    this.screen.readGuideline = (label) => connection.get("/api/guideline", { label });
     this.grid = new Grid(connection, tab, (marks, seconds, shownAt) => this.#saveGrid(marks, seconds, shownAt), act);
     this.page = h("div", { class: "page", hidden: true });
     this.queue = this.#openQueue(filterFromAddress(session));
+    this.listed = new Set(session.classes);
+    this.news = new NewsDesk(this);
   }
 
   /** Show it, and send what an earlier page left. */
@@ -72,6 +79,7 @@ export class Review {
     this.queue.fill();
     await this.past.start([...this.sender.unsent.values()].map((entry) => entry.decision));
     this.progress ??= await this.connection.get("/api/progress").catch(() => null);
+    this.news.take(this.progress?.news);
     this.draw();
   }
 
@@ -79,7 +87,10 @@ export class Review {
     document.addEventListener("keydown", (event) => this.#press(event));
     document.addEventListener("click", (event) => this.#unfocus(event));
     document.addEventListener("visibilitychange", () => !document.hidden && this.queue.renew());
-    this.past.addEventListener("change", () => setTimeout(() => this.drawPast())); // after the next picture
+    this.past.addEventListener("change", () => {
+      this.#pastChanged = true;
+      this.draw();
+    });
     this.sender.addEventListener("change", () => this.draw());
     this.sender.addEventListener("saved", (event) => this.#saved(/** @type {CustomEvent} */ (event).detail));
     this.connection.addEventListener("change", () => this.#connectionChanged());
@@ -132,10 +143,10 @@ export class Review {
     const item = this.queue.shown?.item;
     if (!item || LOOKS.has(action)) return this.#look(action);
     if (this.screen.entry !== this.queue.shown) return; // nobody has seen that one yet
-    if (!this.screen.mayDecide) return this.screen.painted ? undefined : this.#say("The picture is not there yet.");
+    if (!this.screen.mayDecide) return this.screen.painted ? undefined : this.say("The picture is not there yet.");
     if (action.startsWith("copy:")) return this.#chooseCopy(item, action.slice(5));
     if (item.copies.length > 1) return this.#actOnCopies(item, action);
-    this.#wordsOf(action, item, (words) => this.#decide(item, words));
+    this.#wordsOf(action, item, (words) => (item.votes ? void this.#adjudicate(item, words) : this.#decide(item, words)));
   }
 
   /** @param {string} action */
@@ -149,17 +160,32 @@ export class Review {
         this.queue.filter,
         (name) => this.told(name),
         (filter) => this.switchTo(filter),
+        this.#rankButton(),
       );
+    if (action === "rank") return void this.news.rank();
     if (action === "grid") return this.#toggleGrid();
     if (action === "guide") return this.#guide();
+    if (action === "team") return void this.#openTeam();
+    if (action === "person") return openPerson(this.connection, this.session);
     if (this.gridShown) return this.#toggleGrid();
     if (!this.screen.zoom.fits) this.screen.zoom.to(null);
   }
 
+  /** In the window of queues. */
+  #rankButton() {
+    if (this.session.role === "reviewer") return false;
+    const cap = this.keys.cap("rank");
+    const rank = (/** @type {Event} */ event) => {
+      /** @type {HTMLElement} */ (event.target).closest("dialog")?.close();
+      this.act("rank");
+    };
+    return h("button", { type: "button", onclick: rank }, cap && keycap(cap), "Rank again with what was decided");
+  }
+
   /** @param {string} action */
   #look(action) {
-    if (action === "back" && !this.queue.look(-1)) this.#say("This is the first picture.");
-    if (action === "ahead" && !this.queue.look(1)) this.#say("This is the last picture here.");
+    if (action === "back" && !this.queue.look(-1)) this.say("This is the first picture.");
+    if (action === "ahead" && !this.queue.look(1)) this.say("This is the last picture here.");
     if (action === "zoom") this.screen.zoomOn();
     if (action === "invert") this.screen.invert();
     if (action === "reload") this.#connectionChanged();
@@ -181,7 +207,7 @@ export class Review {
       numbered: (number) => this.screen.numbered(number),
       give,
     });
-    if (why) this.#say(why);
+    if (why) this.say(why);
   }
 
   // ---- Deciding
@@ -190,6 +216,25 @@ export class Review {
   #decide(item, words) {
     const [id = ""] = newIds(1);
     this.#commit(item, [this.#decision(id, item.id, words, "single", this.screen.timing)]);
+  }
+
+  /** Where votes differ, a decision takes a reason. @param {Item} item @param {Words} words */
+  async #adjudicate(item, words) {
+    const known = await import("./adjudication.js").catch(() => null);
+    if (!known) return this.say("The server is away, and what asks for the reason is not here yet.");
+    const before = [words.note, this.notes.get(item.id)].filter(Boolean).join(": ");
+    known.askGrounds(item, words, before, (note, unclear) => {
+      this.notes.delete(item.id);
+      this.#decide(item, { ...words, note, ...(unclear.length ? { unclear } : {}) });
+    });
+  }
+
+  /** What only a lead needs is loaded when it is asked for. */
+  async #openTeam() {
+    if (this.session.role !== "lead") return this.say("That page is for who leads the review.");
+    const known = await import("./team.js").catch(() => null);
+    if (!known) return this.say("The server is away; try again when it is back.");
+    if (!isDialogOpen()) known.openTeam(this);
   }
 
   /**
@@ -202,7 +247,15 @@ export class Review {
    */
   #decision(id, item, words, mode, timing) {
     const note = [words.note, this.notes.get(item)].filter(Boolean).join(": ");
-    return { id, item, ...words, ...(note ? { note } : {}), mode, ...timing };
+    const made = this.#isMade(words) ? { new_class: true } : {};
+    return { id, item, ...words, ...(note ? { note } : {}), ...made, mode, ...timing };
+  }
+
+  /** Whether an answer names a class that the version does not have; it is in the list from now on. @param {Words} words */
+  #isMade({ label, labels }) {
+    const made = [label, ...(labels ?? [])].filter((one) => one && !this.listed.has(one));
+    for (const one of made) if (one && !this.session.classes.includes(one)) this.session.classes.push(one);
+    return made.length > 0;
   }
 
   /** Keep, send, remember and go on. @param {Item} item @param {Decision[]} decisions */
@@ -220,6 +273,8 @@ export class Review {
     const all = (/** @type {Words} */ words) => this.#decideCopies(item, () => words);
     if (action === "keep") return all({ answer: "keep" });
     if (action === "unsure") return all({ answer: "unsure" });
+    if (action === "flag")
+      return this.#wordsOf(action, item, (words) => this.#decide(item, words)); // all of them, as one
     if (action === "drop")
       return askReason("Drop all of them, because they are …", REASONS, (note) => all({ answer: "drop", note }));
     if (action === "note") return askNote(this.notes.get(item.id) ?? "", (note) => this.#keepNote(item, note));
@@ -248,7 +303,7 @@ export class Review {
     else this.notes.delete(item.id);
     this.#storeNotes();
     this.screen.refresh();
-    this.#say(note ? "Note kept; it goes with your answer." : "No note.");
+    this.say(note ? "Note kept; it goes with your answer." : "No note.");
   }
 
   #storeNotes() {
@@ -264,7 +319,7 @@ export class Review {
   /** Take back the newest step, or that one, and show its picture again. @param {import("./past.js").Step} [which] */
   async undo(which) {
     const step = await this.past.takeBack(which);
-    if (!step) return this.#say("There is nothing to take back.");
+    if (!step) return this.say("There is nothing to take back.");
     const now = new Date().toISOString();
     const ids = newIds(step.decisions.length);
     const backs = step.decisions.map((decision, index) => {
@@ -282,7 +337,7 @@ export class Review {
     });
     void this.sender.add(backs);
     const [first] = step.decisions;
-    this.#say(
+    this.say(
       step.decisions.length > 1
         ? `Taken back: ${counted(step.decisions.length, "answer")}.`
         : `Taken back: ${first ? verdict(first) : ""}.`,
@@ -313,9 +368,9 @@ export class Review {
         client_at: now,
       }));
     });
-    if (!step) return this.#say("There is nothing to do again.");
+    if (!step) return this.say("There is nothing to do again.");
     void this.sender.add(step.decisions);
-    this.#say(
+    this.say(
       `Done again: ${step.decisions.length > 1 ? counted(step.decisions.length, "answer") : step.decisions.map(verdict).join()}.`,
     );
     if (this.gridShown) return void (this.grid.pair ? this.#reopenGrid(this.grid.pair) : this.grid.choosePair());
@@ -343,7 +398,7 @@ export class Review {
     const item = tile.item;
     if (action === "both" || action === "search" || !["zoom", "invert", "back", "ahead", "note"].includes(action)) {
       const fixed = /^class([1-9])$/.exec(action)?.[1];
-      const label = fixed && this.session.classes.length <= 9 ? this.session.classes[Number(fixed) - 1] : undefined;
+      const label = fixed && this.screen.fixed ? this.session.classes[Number(fixed) - 1] : undefined;
       if (fixed)
         return label === undefined
           ? undefined
@@ -445,7 +500,7 @@ export class Review {
   #guide() {
     const item = this.queue.shown?.item;
     const labels = [item?.given, item?.suggested].filter((label) => label != null);
-    openGuideline(this.connection, this.session.classes, /** @type {string[]} */ (labels));
+    openGuideline(this.connection, this.session, /** @type {string[]} */ (labels));
   }
 
   // ---- What the server says
@@ -453,6 +508,7 @@ export class Review {
   /** @param {{decisions: Decision[], receipt: import("./types.js").Receipt}} saved */
   #saved({ decisions, receipt }) {
     this.progress = receipt.progress ?? this.progress;
+    this.news.take(this.progress?.news);
     const said = decisions.length > 1 ? counted(decisions.length, "answer") : decisions.map(verdict).join();
     if (decisions.length) byId("saved").textContent = `Saved: ${said}.`;
     if (receipt.extra?.length)
@@ -479,7 +535,7 @@ export class Review {
 
   // ---- Drawing
 
-  /** Show everything as it is now: once for all that one key changes, and before the next frame. */
+  /** Show everything as it is now, once for all that one key changes: the picture at once, the rest a frame later. */
   draw() {
     if (this.#drawsSoon) return;
     this.#drawsSoon = true;
@@ -497,15 +553,27 @@ export class Review {
     this.page.hidden = !paging;
     if (entry && !this.gridShown) this.#drawEntry(entry);
     if (paging) drawPage(this);
+    this.header.tell(badge(this));
+    if (this.#drawsRest) return;
+    this.#drawsRest = true;
+    afterPaint(() => this.#drawRest());
+  }
+
+  #drawRest() {
+    this.#drawsRest = false;
     this.#drawHeader();
     drawNotices(this);
+    if (this.#pastChanged) this.drawPast();
+    this.#pastChanged = false;
+    const { entries, cursor } = this.queue;
+    void this.screen.prepare(entries.slice(cursor + 1).find((entry) => !entry.said)?.item);
   }
 
   /** @param {import("./queue.js").Entry} entry */
   #drawEntry(entry) {
     const { item } = entry;
     this.screen.show(entry);
-    const given = item.hidden ? "Blind spot check." : item.given === null ? "No label." : `Given ${item.given}.`;
+    const given = item.hidden ? "Blind spot check." : item.votes ? "Votes differ." : item.given === null ? "No label." : `Given ${item.given}.`;
     const text = `${given}${item.suggested === null ? "" : ` Suggested ${item.suggested}.`}`;
     if (byId("now").dataset.item === item.id) return;
     byId("now").dataset.item = item.id;
@@ -533,7 +601,8 @@ export class Review {
     const { name } = this.queue.filter;
     const info = this.session.queues.find((queue) => queue.name === name);
     const left = Math.max(0, (this.queue.filtered ? this.queue.left : this.leftOf(name)) - this.#unsentActions());
-    const total = Math.max(this.totals.get(name) ?? info?.total ?? 0, left); // a sample may be drawn meanwhile
+    const drawn = name === "spot" ? (this.progress?.estimate?.planned ?? 0) : 0; // meanwhile, it may be
+    const total = Math.max(this.totals.get(name) ?? info?.total ?? 0, drawn, left);
     this.totals.set(name, total);
     this.header.show({
       queue: info?.title ?? name,
@@ -542,7 +611,6 @@ export class Review {
       total,
       left,
       progress: this.progress,
-      badge: badge(this),
       grid: this.gridShown,
     });
   }
@@ -554,7 +622,7 @@ export class Review {
   }
 
   /** @param {string} text */
-  #say(text) {
+  say(text) {
     byId("saved").textContent = text;
     this.screen.before.textContent = text;
   }
@@ -566,5 +634,5 @@ export class Review {
   }
 }
 
-const PAGE_ACTIONS = new Set(["undo", "redo", "help", "queues", "grid", "guide", "escape"]);
+const PAGE_ACTIONS = new Set(["undo", "redo", "help", "queues", "rank", "grid", "guide", "team", "person", "escape"]);
 const LOOKS = new Set(["back", "ahead", "zoom", "invert", "reload"]);

@@ -1,6 +1,6 @@
 /** One picture and all that helps to decide about it. What is shown comes in by `show`; what is pressed goes out by `act`. */
 
-import { fill, h, keycap, pictureAddress, thumbnail, word } from "./dom.js";
+import { afterPaint, fill, h, keycap, pictureAddress, thumbnail, word } from "./dom.js";
 import { chance, verdict } from "./words.js";
 import { Zoom } from "./zoom.js";
 
@@ -15,6 +15,7 @@ const OTHER_ANSWERS = /** @type {const} */ ([
   ["both", "Both"],
   ["drop", "Neither, bad image"],
   ["unsure", "Unsure"],
+  ["flag", "Flag"],
   ["note", "Note"],
   ["undo", "Undo"],
 ]);
@@ -29,6 +30,9 @@ export class Screen {
   choices = h("div", { class: "numbered" });
   reasons = h("div", { class: "reasons" });
   before = h("p", { class: "before", role: "status" });
+  votes = h("div", { class: "reasons" });
+  /** @type {(label: string) => Promise<import("./types.js").Guideline>} */
+  readGuideline = () => Promise.reject(new Error());
   alike = h("section", { class: "alike", "aria-label": "Pictures that look alike" });
   /** @type {unknown} what was said when it was drawn */
   #said = undefined;
@@ -51,6 +55,7 @@ export class Screen {
     this.pictures = pictures;
     this.keys = keys;
     this.classes = classes;
+    this.fixed = classes.length <= MOST_NUMBERED; // for good: classes that are made meanwhile move no key
     this.act = act;
     this.noteOf = noteOf;
     this.frame = h("div", { class: "frame" });
@@ -76,6 +81,7 @@ export class Screen {
       { class: "panel", "aria-label": "Your answer" },
       sticky,
       this.before,
+      this.votes,
       this.reasons,
       this.choices,
     );
@@ -144,6 +150,7 @@ export class Screen {
 
   /** Whether there is a label, or only a picture, to keep. @param {Item} item */
   static canKeep(item) {
+    if (item.votes?.some((vote) => vote.answer === "keep")) return true;
     return !item.hidden && (item.given !== null || item.queue === "doubts" || item.copies.length > 1);
   }
 
@@ -243,8 +250,25 @@ export class Screen {
     this.path.replaceChildren(...(item.hidden ? ["Blind spot check: which class is it?"] : [word(item.path, "path")]));
     this.before.textContent = said ? `You said: ${said.map(verdict).join(", ")}. Another answer takes its place.` : "";
     this.#drawAnswers(item);
+    this.element.classList.add("coming"); // what belongs to the picture before keeps its room, and is not shown
+    afterPaint(() => this.#entry === entry && this.#drawRest(item));
+  }
+
+  /** Have the next picture at hand. @param {Item|undefined} item */
+  async prepare(item) {
+    if (!item || item.copies.length > 1) return;
+    const [entry, loading] = [this.#entry, this.pictures.get(item.id)];
+    await loading.settled;
+    if (this.#painted && this.#entry === entry && entry?.item !== item && loading.state === "ready")
+      this.zoom.standBy(loading.image);
+  }
+
+  /** What helps to decide, a frame later than the picture. @param {Item} item */
+  #drawRest(item) {
+    this.#drawVotes(item);
     this.#drawReasons(item);
     this.#drawAlike(item);
+    this.element.classList.remove("coming");
   }
 
   /** @param {Item} item */
@@ -281,15 +305,15 @@ export class Screen {
   /** @param {Item} item @returns {import("./types.js").Candidate[]} */
   #numberedOf(item) {
     if (item.copies.length > 1) return [];
-    if (this.classes.length > MOST_NUMBERED) return item.candidates.slice(0, MOST_NUMBERED);
+    if (!this.fixed) return item.candidates.slice(0, MOST_NUMBERED);
     const chances = new Map(item.candidates.map((one) => [one.label, one.probability]));
-    return this.classes.map((label) => ({ label, probability: chances.get(label) ?? null }));
+    return this.classes.slice(0, MOST_NUMBERED).map((label) => ({ label, probability: chances.get(label) ?? null }));
   }
 
   /** @param {Item} item */
   #drawChoices(item) {
     const numbered = this.#numberedOf(item);
-    const fixed = this.classes.length <= MOST_NUMBERED;
+    const { fixed } = this;
     const rows = numbered.map((one, index) => {
       const bar = h("span", { class: "bar" });
       bar.style.width = `${(one.probability || 0) * 100}%`;
@@ -312,6 +336,15 @@ export class Screen {
     );
   }
 
+  /** Where they differ; what shows them is loaded with the first. @param {Item} item */
+  #drawVotes(item) {
+    if (!item.votes) return fill(this.votes);
+    import("./adjudication.js").then(
+      ({ showVotes }) => this.#entry?.item === item && showVotes(this.votes, item, this.readGuideline),
+      () => fill(this.votes, h("p", {}, "The votes can't be had just now.")),
+    );
+  }
+
   /** @param {Item} item */
   #drawReasons(item) {
     const flags = item.flags.map((flag) =>
@@ -324,7 +357,8 @@ export class Screen {
         "li",
         {},
         word(said.reviewer),
-        ` said ${verdict(said)}`,
+        said.answer === "flag" ? " flagged it" : ` said ${verdict(said)}`,
+        said.note && said.answer !== "drop" && `: “${said.note}”`,
         said.decided_at && `, ${said.decided_at.slice(0, 10)}`,
       ),
     );
@@ -342,6 +376,9 @@ export class Screen {
     const rows = [
       row("Look like the given", item.given, item.alike.given),
       row("Look like the suggested", item.suggested, item.alike.suggested),
+      ...[...new Set((item.alike_voted ?? []).map((one) => one.label))].map((label) =>
+        row("Look like", label, item.alike_voted?.filter((one) => one.label === label) ?? []),
+      ),
     ];
     if (parseInt(item.id.slice(-1), 16) % 2) rows.reverse();
     fill(this.alike, ...rows);

@@ -6,6 +6,7 @@
  */
 
 import { Refusal } from "./api.js";
+import { afterPaint } from "./dom.js";
 import { openJournal } from "./journal.js";
 
 /** @typedef {import("./types.js").Decision} Decision */
@@ -80,7 +81,7 @@ export class Sender extends EventTarget {
     this.#changed();
     this.#written = this.#written.then(() => this.#keep(entries));
     await this.#written;
-    this.send();
+    afterPaint(() => this.send());
   }
 
   /** Forget those that the server refused, when a person has read why. */

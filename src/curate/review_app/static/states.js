@@ -2,7 +2,7 @@
 
 import { counted, percent } from "./words.js";
 import { fill, h, present, word } from "./dom.js";
-import { signInField } from "./notices.js";
+import { passwordField, signInField } from "./notices.js";
 import { unfiltered } from "./filters.js";
 
 /** @typedef {import("./review.js").Review} Review */
@@ -31,20 +31,23 @@ export function drawNotices(review) {
 }
 
 /** @param {Review} review */
-function drawConnection({ connection, sender, queue, notices }) {
+function drawConnection({ connection, sender, session, queue, notices }) {
   const safe =
     sender.kind === "memory"
       ? "Keep this page open: this browser can't store them."
       : "They are stored in this browser.";
   const away = `The server does not answer. Go on as long as there are pictures; your answers are kept. ${safe}`;
   notices.set("offline", connection.state === "offline" ? away : "");
-  const signIn = async (/** @type {string} */ address) => {
-    await connection.signIn(address);
+  const goOn = async () => {
     await sender.send();
     await queue.fill();
   };
+  const field = () =>
+    session.password
+      ? passwordField(session.reviewer, (password) => connection.signInByPassword(session.reviewer, password).then(goOn))
+      : signInField((address) => connection.signIn(address).then(goOn));
   const out = "You are signed out. Your answers are kept here and sent when you are back.";
-  notices.set("signed out", connection.state === "signed-out" ? out : "", "bad", () => [signInField(signIn)]);
+  notices.set("signed out", connection.state === "signed-out" ? out : "", "bad", () => [field()]);
   const { trouble, waiting } = sender;
   const why = trouble && waiting && connection.state === "ok" ? `${trouble.message} ${trouble.hint}` : "";
   notices.set("trouble", why && `The server can't save just now: ${why} ${safe} They are sent again by themselves.`);

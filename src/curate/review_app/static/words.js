@@ -46,6 +46,8 @@ export function verdict(decision) {
       return decision.note ? `drop: ${decision.note}` : "drop";
     case "unsure":
       return "unsure";
+    case "flag":
+      return "flagged";
     default:
       return "undo";
   }

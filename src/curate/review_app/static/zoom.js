@@ -48,9 +48,24 @@ export class Zoom extends EventTarget {
     this.#held.clear();
     this.#scale = null;
     this.#offset = { x: 0, y: 0 };
+    image.className = "";
     this.frame.replaceChildren(image);
     this.#place();
     this.dispatchEvent(new Event("change"));
+  }
+
+  /**
+   * Put the next picture behind this one, too faint to be seen: so the browser has it decoded and in its size by then.
+   *
+   * @param {HTMLImageElement} image decoded
+   */
+  standBy(image) {
+    if (!this.#image || image.parentNode === this.frame) return;
+    const scale = Math.min(this.frame.clientWidth / image.naturalWidth, this.frame.clientHeight / image.naturalHeight);
+    image.className = "next";
+    image.alt = "";
+    image.style.transform = placed(this.frame, image.naturalWidth * scale, image.naturalHeight * scale, scale);
+    this.frame.replaceChildren(this.#image, image);
   }
 
   /** Nothing to zoom. */
@@ -116,9 +131,7 @@ export class Zoom extends EventTarget {
       y: Math.max(0, (height - this.frame.clientHeight) / 2),
     };
     this.#offset = { x: clamp(this.#offset.x, room.x), y: clamp(this.#offset.y, room.y) };
-    const left = (this.frame.clientWidth - width) / 2 + this.#offset.x;
-    const top = (this.frame.clientHeight - height) / 2 + this.#offset.y;
-    image.style.transform = `translate(${left}px, ${top}px) scale(${scale})`;
+    image.style.transform = placed(this.frame, width, height, scale, this.#offset);
     image.classList.toggle("blocky", scale >= BLOCKY);
     this.frame.classList.toggle("zoomed", this.#scale !== null);
   }
@@ -171,6 +184,21 @@ export class Zoom extends EventTarget {
     const box = this.frame.getBoundingClientRect();
     return { x: event.clientX - box.left - box.width / 2, y: event.clientY - box.top - box.height / 2 };
   }
+}
+
+/**
+ * What puts a picture of that size into the middle of the frame.
+ *
+ * @param {HTMLElement} frame
+ * @param {number} width in screen pixels
+ * @param {number} height
+ * @param {number} scale
+ * @param {Point} [offset]
+ */
+function placed(frame, width, height, scale, offset = { x: 0, y: 0 }) {
+  const left = (frame.clientWidth - width) / 2 + offset.x;
+  const top = (frame.clientHeight - height) / 2 + offset.y;
+  return `translate(${left}px, ${top}px) scale(${scale})`;
 }
 
 /** @param {number} value @param {number} most */
