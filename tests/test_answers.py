@@ -287,5 +287,20 @@ def test_answers_are_exchanged_on_the_command_line(cleaned: Path, curate: Curate
     assert [line.split()[:3] for line in people.out.splitlines()[3:5]] == [["ada", "2", "1/1"], ["bob", "1", "1/1"]]
 
 
+def test_pictures_go_to_label_studio_by_the_name_of_the_format(
+    cleaned: Path, curate: Curate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`csv` and `labelstudio` are written where the command is typed, not into the folder of images."""
+    monkeypatch.chdir(tmp_path)
+
+    tasks = curate("review", cleaned, "--export", "labelstudio")
+    table = curate("review", cleaned, "--export", "csv")
+
+    assert "as tasks for Label Studio" in tasks.out
+    assert f"curate review {cleaned} --import FILE" in tasks.out
+    assert list((tmp_path / f"{cleaned.name}.labelstudio").rglob("*.json"))
+    assert table.out == f"0 answers written to {cleaned.name}.answers.csv\n"
+
+
 def test_people_who_have_not_decided_are_none(cleaned: Path, curate: Curate) -> None:
     assert curate("review", cleaned, "--people").out == "Nobody has decided on a picture yet.\n"

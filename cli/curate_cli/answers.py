@@ -19,7 +19,7 @@ def exchange(
 ) -> bool:
     """Do what was asked for, if anything. Returns whether it was."""
     from curate.agreement import agreement, told
-    from curate.answers import export_answers, import_answers
+    from curate.answers import import_answers
     from curate.project import Project
     from curate_cli.output import command_line
 
@@ -27,7 +27,7 @@ def exchange(
         _print_imported(import_answers(folder, file, store=store))
         click.echo(f"Next: {command_line('apply', Project.at(folder, store))}")
     if out is not None:
-        click.echo(f"{export_answers(folder, out, store=store):,} answers written to {out}")
+        _export(folder, out, store)
     if as_json and not people:
         raise click.UsageError("--json goes with --people: a session prints no data.")
     if people and as_json:
@@ -35,6 +35,22 @@ def exchange(
     elif people:
         _print_people(agreement(folder, store=store))
     return people or out is not None or file is not None
+
+
+def _export(folder: Path, out: Path, store: Path | None) -> None:
+    """Write the answers to a CSV file, or the pictures as tasks for Label Studio. out: "labelstudio", "csv", a file."""
+    from curate.answers import export_answers
+    from curate.exporting import export
+    from curate_cli.output import bar
+
+    if str(out) == "labelstudio":
+        beside = folder.absolute().name + ".labelstudio"
+        done = export(folder, beside, format="labelstudio", store=store, progress=bar)
+        click.echo(f"{done.images:,} pictures of {done.version} written to {beside}, as tasks for Label Studio")
+        click.echo(f"What people say there comes back by: curate review {folder} --import FILE")
+        return
+    file = Path(folder.absolute().name + ".answers.csv") if str(out) == "csv" else out
+    click.echo(f"{export_answers(folder, file, store=store):,} answers written to {file}")
 
 
 def _print_imported(found: Imported) -> None:

@@ -33,7 +33,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--measure/--no-measure", default=None, help="Mix in pictures that measure people. Default: if several.")
 @click.option("--gold", type=_FILE, help="Table of path and label: pictures to measure people by.")
 @click.option("--people", is_flag=True, help="Open nothing: tell how far people agree; with --json as data.")
-@click.option("--export", "out", type=_FILE, help="Open nothing: write all answers as CSV.")
+@click.option("--export", "out", type=_FILE, metavar="FILE", help="Open nothing: write answers (CSV); or labelstudio.")
 @click.option("--import", "file", type=_FILE, help="Open nothing: take over votes or Label Studio's export.")
 @click.option("--copy-log", is_flag=True, help="Open nothing: copy decisions to the database of review.log.")
 @options.as_json
