@@ -474,19 +474,23 @@ def _tell(opened: Callable[[Sitting], object], sitting: Sitting, browser: bool) 
 def _serve(server: uvicorn.Server, listener: socket.socket, ready: Callable[[], object]) -> None:
     """Serve until Ctrl-C or SIGTERM. ready: called when the socket listens, so that a browser finds it."""
     listener.listen(128)  # what comes before the server runs waits there
-    with suppress(KeyboardInterrupt), _ended_by_sigterm():
+    with suppress(KeyboardInterrupt), _ended_by_signals():
         ready()
         server.run(sockets=[listener])  # it ends its requests when a signal comes, and then passes the signal on
 
 
 @contextmanager
-def _ended_by_sigterm() -> Iterator[None]:
-    """Within it, what ends services and containers does as Ctrl-C does. Only a main thread gets signals."""
+def _ended_by_signals() -> Iterator[None]:
+    """Within it, what ends services and containers does as Ctrl-C does, which a shell script in the background ignores.
+
+    Only a main thread gets signals.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    before = {one: signal.signal(one, signal.default_int_handler) for one in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for one, handler in before.items():
+            signal.signal(one, handler)
