@@ -11,8 +11,8 @@ it saw: 3,000 cats and dogs are in its corpus.
 Of each: accuracy of a logistic regression and of nearest neighbours, both cross-validated, and the average precision
 of finding a tenth of wrong labels by `curate.suspicion`, mean of five seeds.
 
-Copies: 40 of the photographs that no training saw, edited in the ways of quality_duplicates.py. Found is an edited copy
-whose nearest of all 250 photographs is the one it was made of.
+Copies: 40 pictures of the held-out classes, edited in the ways of quality_duplicates.py. Found is an edited copy whose
+nearest of 250 such pictures is the one it was made of.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ NEIGHBOURS = 10
 CIFAR = 1500  # pictures; more change no figure by .01
 MOST_PER_CLASS = 100
 SOURCES = Path(__file__).parent.parent / "training/backbone/sources.py"
-COPIED = 40  # photographs
+COPIED, AMONG = 40, 250  # pictures
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
@@ -115,7 +115,7 @@ def wrong_label_precision(vectors: Floats, truth: Ints) -> float:
 
 
 def copies_found(backbone: Backbone, photos: list[bytes], edited: list[list[bytes]]) -> float:
-    """Share of the edited copies whose nearest photograph is their own. edited: of the first photographs."""
+    """Share of the edited copies whose nearest picture is their own. edited: of the first photos."""
     known = _unit(vectors_of(backbone, photos)[0])
     nearest = [(_unit(vectors_of(backbone, copies)[0]) @ known.T).argmax(axis=1) for copies in edited]
     return float(np.mean([found == number for number, found in enumerate(nearest)]))
@@ -126,8 +126,9 @@ def _unit(vectors: Floats) -> Floats:
 
 
 def edited_copies(data: Path) -> tuple[list[bytes], list[list[bytes]]]:
-    """The photographs, and of each of the first of them its edited copies."""
-    photos = sorted(path for path in (data / "photos").rglob("*") if path.is_file())
+    """Pictures that no training saw, and of each of the first of them its edited copies."""
+    files = held_out(data)[0]
+    photos = [files[row] for row in np.random.default_rng(0).choice(len(files), AMONG, replace=False)]
     edited = [[edited_file(path, edit) for edit in EDITS.values()] for path in photos[:COPIED]]
     return [path.read_bytes() for path in photos], edited
 
@@ -159,7 +160,7 @@ def main() -> None:
     lines += ["", f"{'':24}{'':14}{'copies':>8}{'found':>8}"]
     for spec in specs:
         found = copies_found(open_backbone(spec), photos, edited)
-        lines.append(f"{'edited photographs':24}{Path(spec).stem:14}{sum(map(len, edited)):8}{found:8.3f}")
+        lines.append(f"{'edited pictures':24}{Path(spec).stem:14}{sum(map(len, edited)):8}{found:8.3f}")
         sys.stderr.write(lines[-1] + "\n")
     title = "Backbones on pictures that ours was not trained on, see benchmarks/backbone.py"
     write_result("backbone.txt", [*header(title, ["numpy", "scikit-learn", "onnxruntime"]), *lines])

@@ -46,11 +46,9 @@ def training_pictures(data: Path, photos: Path | None) -> list[Path]:
 
 
 def heldout_pictures(data: Path) -> list[Path]:
-    """The pictures of the corpus, `pets` and `photos` that judge."""
+    """The pictures of the corpus and of `pets` that judge."""
     folders = [data / "corpus/caltech101" / name for name in heldout_classes(data / "corpus")]
-    return [
-        path for one in (*folders, data / "pets", data / "photos") for path in sorted(one.rglob("*")) if path.is_file()
-    ]
+    return [path for folder in (*folders, data / "pets") for path in sorted(folder.rglob("*")) if path.is_file()]
 
 
 def _copies(pictures: list[Path], judges: list[Path]) -> NDArray[np.bool_]:
