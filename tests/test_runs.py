@@ -243,6 +243,8 @@ def test_a_store_in_use_stops_a_run(many: Path, curate: Curate) -> None:
 
 
 def test_without_a_terminal_each_stage_is_a_line(many: Path, curate: Curate) -> None:
+    configure(many, '[models]\nbackbone = "classic"\n')  # which flags none of these
+
     done = curate("run", many, "--workers", "1")
 
     assert done.err == ""
