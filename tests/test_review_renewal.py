@@ -28,8 +28,9 @@ WRONG = {f"{given}/wrong_{n}.jpg": shown for given, shown in (("red", "blue"), (
 
 @pytest.fixture(scope="module")
 def flagged(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three classes of 18 pictures, and 10 more in the wrong folder; flagged by the built-in model."""
+    """Three classes of 18 pictures, and 10 more in the wrong folder; flagged by the model that tells colours."""
     place = tmp_path_factory.mktemp("flagged")
+    write(place / "colours.curate" / "curate.toml", b'[models]\nbackbone = "classic"\n')
     for colour in COLOURS:
         for number in range(18):
             write(place / "colours" / colour / f"{number:02}.jpg", tinted(colour, number))
