@@ -104,7 +104,7 @@ def test_training_tells_the_accuracies_before_and_after_curation(prepared: Path,
     assert [way for way, *_ in head] == ["as found", "curated, nobody looked", "curated and reviewed"]
     assert [one[:2] for one in head] == [one[:2] for one in network]
     assert [int(head[way][1]) for way in (0, 2)] == [298, 268]
-    assert [float(head[way][2]) for way in (0, 2)] == pytest.approx([62.5, 68.4], abs=1.5)
+    assert [float(head[way][2]) for way in (0, 2)] == pytest.approx([83.1, 84.6], abs=1.5)
     gains = re.findall(r"curated and reviewed +[+-][\d.]+ \([+-][\d.]+ to [+-][\d.]+\)", done.stdout)
     assert len(gains) == 2
 
