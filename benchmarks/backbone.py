@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 
 from curate.heads import out_of_sample
 from curate.imaging import open_image
+from curate.lookalikes import unit_length
 from curate.models import Backbone, open_backbone
 from curate.suspicion import judge_labels
 from labels_data import seeded
@@ -116,13 +117,9 @@ def wrong_label_precision(vectors: Floats, truth: Ints) -> float:
 
 def copies_found(backbone: Backbone, photos: list[bytes], edited: list[list[bytes]]) -> float:
     """Share of the edited copies whose nearest picture is their own. edited: of the first photos."""
-    known = _unit(vectors_of(backbone, photos)[0])
-    nearest = [(_unit(vectors_of(backbone, copies)[0]) @ known.T).argmax(axis=1) for copies in edited]
+    known = unit_length(vectors_of(backbone, photos)[0])
+    nearest = [(unit_length(vectors_of(backbone, copies)[0]) @ known.T).argmax(axis=1) for copies in edited]
     return float(np.mean([found == number for number, found in enumerate(nearest)]))
-
-
-def _unit(vectors: Floats) -> Floats:
-    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32)
 
 
 def edited_copies(data: Path) -> tuple[list[bytes], list[list[bytes]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -12,6 +13,7 @@ from typing import Any
 import pandas as pd
 from starlette.testclient import TestClient
 
+from conftest import PICTURES, write
 from curate import versions
 from curate.opinions import Opinions, keep_opinions
 from curate.pipeline import clean
@@ -81,6 +83,20 @@ def doubtful(number: int) -> list[dict[str, Any]]:
         }
         for place in range(number)
     ]
+
+
+def cats_and_dogs(place: Path, errors: dict[str, str]) -> Path:
+    """A folder that holds photos/, six pictures, and its store. errors: doubted labels, path -> the better one."""
+    for number in range(6):
+        write(place / "photos" / ("cats" if number < 3 else "dogs") / f"{number}.jpg", PICTURES[number])
+    doubt(place / "photos", errors)
+    return place
+
+
+def copied(place: Path, to: Path) -> Project:
+    """A copy of photos/ and its store, to change."""
+    shutil.copytree(place, to, dirs_exist_ok=True)
+    return Project.at(to / "photos")
 
 
 def doubt(folder: Path, errors: dict[str, str]) -> Project:

@@ -107,7 +107,9 @@ def test_a_pulled_model_is_used_by_its_name(server: Server, data: bytes, curate:
 
 def test_the_list_tells_where_a_model_came_from(server: Server, data: bytes, curate: Curate) -> None:
     """Beside those that come with curate, and before anything is pulled, how to."""
-    assert "curate models pull URL --sha256 HEX" in curate("models").out
+    before = curate("models").out
+    assert "Nothing was pulled to" in before
+    assert "curate models pull URL --sha256 HEX" in before
     pull(f"{server.url}/tiny.onnx", sha256(data), "small")
 
     rows = curate("models", "--json").json

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import signal
 import ssl
 import subprocess
@@ -18,7 +17,7 @@ import argon2
 import pytest
 from starlette.testclient import TestClient
 
-from conftest import PICTURES, Curate, command, write
+from conftest import Curate, command
 from curate.errors import SettingsError
 from curate.project import Project
 from curate.review_app import doorkeeper
@@ -27,7 +26,7 @@ from curate.review_app.doorkeeper import IDLE_S, Doorkeeper, TooManyTries
 from curate.review_log import read_log
 from curate.reviewers import add_reviewer, change_password, remove_reviewer, reviewers
 from curate.reviewing import lead_of
-from reviews import CHANGES, HOST, PORT, Site, answer, doubt, served
+from reviews import CHANGES, HOST, PORT, Site, answer, cats_and_dogs, copied, served
 
 PASSWORD = "correct horse battery staple"
 OPEN = Address(PORT, "0.0.0.0")
@@ -38,10 +37,7 @@ ERRORS = {"cats/0.jpg": "dogs", "cats/1.jpg": "dogs", "dogs/3.jpg": "cats"}
 @pytest.fixture(scope="module")
 def curated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that holds photos/ and its store; ada leads, bob reviews."""
-    place = tmp_path_factory.mktemp("curated")
-    for number in range(6):
-        write(place / "photos" / ("cats" if number < 3 else "dogs") / f"{number}.jpg", PICTURES[number])
-    doubt(place / "photos", ERRORS)
+    place = cats_and_dogs(tmp_path_factory.mktemp("curated"), ERRORS)
     add_reviewer(place / "photos", "ada", PASSWORD, role="lead")
     add_reviewer(place / "photos", "bob", PASSWORD)
     return place
@@ -50,8 +46,7 @@ def curated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def project(curated: Path, tmp_path: Path) -> Project:
     """A copy of it for one test."""
-    shutil.copytree(curated, tmp_path, dirs_exist_ok=True)
-    return Project.at(tmp_path / "photos")
+    return copied(curated, tmp_path)
 
 
 @pytest.fixture

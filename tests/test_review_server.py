@@ -10,7 +10,6 @@ import json
 import os
 import random
 import re
-import shutil
 import signal
 import socket
 import stat
@@ -37,7 +36,7 @@ from curate.review_app.security import HEADERS, MOST_BODY_BYTES
 from curate.review_log import first_broken_link, read_events, read_log
 from curate.reviewing import _listening, store_key
 from pictures import encoded, scene
-from reviews import CHANGES, HOST, PORT, Site, answer, doubt, served
+from reviews import CHANGES, HOST, PORT, Site, answer, cats_and_dogs, copied, doubt, served
 
 ERRORS = {"cats/0.jpg": "dogs", "cats/1.jpg": "dogs", "dogs/3.jpg": "cats"}
 GETS = (
@@ -50,18 +49,13 @@ POSTS = ("/api/decisions", "/api/leases", "/api/guideline", "/api/issue")
 @pytest.fixture(scope="module")
 def curated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that holds photos/ (six pictures of cats and dogs, three of them doubted) and its store."""
-    place = tmp_path_factory.mktemp("curated")
-    for number in range(6):
-        write(place / "photos" / ("cats" if number < 3 else "dogs") / f"{number}.jpg", PICTURES[number])
-    doubt(place / "photos", ERRORS)
-    return place
+    return cats_and_dogs(tmp_path_factory.mktemp("curated"), ERRORS)
 
 
 @pytest.fixture
 def project(curated: Path, tmp_path: Path) -> Project:
     """A copy of it for one test."""
-    shutil.copytree(curated, tmp_path, dirs_exist_ok=True)
-    return Project.at(tmp_path / "photos")
+    return copied(curated, tmp_path)
 
 
 @pytest.fixture

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 import signal
 from pathlib import Path
 
 import pytest
 
-from conftest import PICTURES, Curate, write
+from conftest import Curate
 from curate.decisions import new_decision
 from curate.errors import SettingsError, SourceError, StoreError
 from curate.guidelines import read_versions, write_guideline
@@ -18,7 +17,7 @@ from curate.project import Project
 from curate.review_log import append, first_broken_link, open_engine, read_events, read_log
 from curate.reviewers import add_reviewer, reviewers
 from curate.settings import load_settings
-from reviews import answer, doubt
+from reviews import answer, cats_and_dogs, copied
 from test_review_server import Browser, running
 
 SECRET = "s3cret"
@@ -28,18 +27,13 @@ NOWHERE = f"postgresql://ada:{SECRET}@127.0.0.1:1/curate"
 @pytest.fixture(scope="module")
 def curated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that holds photos/ (six pictures of cats and dogs, two of them doubted) and its store."""
-    place = tmp_path_factory.mktemp("curated")
-    for number in range(6):
-        write(place / "photos" / ("cats" if number < 3 else "dogs") / f"{number}.jpg", PICTURES[number])
-    doubt(place / "photos", {"cats/0.jpg": "dogs", "dogs/3.jpg": "cats"})
-    return place
+    return cats_and_dogs(tmp_path_factory.mktemp("curated"), {"cats/0.jpg": "dogs", "dogs/3.jpg": "cats"})
 
 
 @pytest.fixture
 def project(curated: Path, tmp_path: Path) -> Project:
     """A copy of it for one test."""
-    shutil.copytree(curated, tmp_path, dirs_exist_ok=True)
-    return Project.at(tmp_path / "photos")
+    return copied(curated, tmp_path)
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +20,7 @@ def exchange(
     from curate.agreement import agreement, told
     from curate.answers import import_answers
     from curate.project import Project
-    from curate_cli.output import command_line
+    from curate_cli.output import command_line, print_json
 
     if file is not None:
         _print_imported(import_answers(folder, file, store=store))
@@ -31,7 +30,7 @@ def exchange(
     if as_json and not people:
         raise click.UsageError("--json goes with --people: a session prints no data.")
     if people and as_json:
-        click.echo(json.dumps(told(agreement(folder, store=store)), indent=2, ensure_ascii=False))
+        print_json(told(agreement(folder, store=store)))
     elif people:
         _print_people(agreement(folder, store=store))
     return people or out is not None or file is not None

@@ -27,6 +27,12 @@ model: Decorator = click.option(
     metavar="MODEL",
     help='"builtin" (default), "classic", an ONNX file, a model folder, or a pulled name.',
 )
+target: Decorator = click.option(
+    "--target",
+    type=float,
+    default=0.01,
+    help="Share of wrong labels to get to. Default: 0.01.",
+)
 config: Decorator = click.option(
     "--config",
     type=click.Path(path_type=Path, dir_okay=False),

@@ -32,7 +32,9 @@ def print_standing(found: ReviewStanding) -> None:
 
 
 def _target(target: float) -> tuple[str, ...]:
-    return () if target == 0.01 else ("--target", f"{target:g}")
+    from curate.reviewed import TARGET
+
+    return () if target == TARGET else ("--target", f"{target:g}")
 
 
 def estimate_lines(found: Estimate, target: float) -> list[str]:

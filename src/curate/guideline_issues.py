@@ -7,7 +7,7 @@ goes when the decision is taken back. It is closed when somebody has written ano
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING
@@ -56,11 +56,6 @@ def close_issue(connection: Connection, decision: str, label: str, author: str) 
         now = datetime.now(UTC).isoformat(timespec="seconds")
         row = {"decision": decision, "label": label, "closed_by": author, "closed_at": now}
         connection.execute(insert(_table()).values(row))
-
-
-def told(issue: Issue) -> dict[str, str]:
-    """An issue as plain data."""
-    return asdict(issue)
 
 
 def _closed(connection: Connection) -> set[Key]:

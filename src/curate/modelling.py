@@ -112,8 +112,7 @@ def flag(
     with project.writing("curate flag"):
         scene = _scene(project, settings, workers, progress)
         outside = Outside(as_path(pred_probs), as_path(votes))
-        trained = settings.models.backbone != CLASSIC
-        said = flag_opinions(scene.kept, scene.vectors(), outside, knows_things=trained, progress=progress)
+        said = _flagged(scene, outside, progress)
         if outside.pred_probs is not None:
             said.summary["pred_probs"] = str(outside.pred_probs)  # `curate run` must not put ours in place of them
         return _concluded("flag", scene, said, dry_run)
@@ -130,9 +129,12 @@ def flag_again(project: Project, *, workers: int | None = None, progress: Progre
     with project.writing("curate review"):
         _require_no_file(read_opinions(project.cache).get("flag"), project)
         scene = _scene(project, settings, workers, progress)
-        trained = settings.models.backbone != CLASSIC
-        said = flag_opinions(scene.kept, scene.vectors(), Outside(), knows_things=trained, progress=progress)
-        keep_opinions(project.cache, "flag", said)
+        keep_opinions(project.cache, "flag", _flagged(scene, Outside(), progress))
+
+
+def _flagged(scene: _Scene, outside: Outside, progress: Progress) -> Opinions:
+    knows_things = scene.settings.models.backbone != CLASSIC
+    return flag_opinions(scene.kept, scene.vectors(), outside, knows_things=knows_things, progress=progress)
 
 
 def _require_no_file(before: Opinions | None, project: Project) -> None:

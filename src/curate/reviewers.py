@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal
 
 from curate.checks import all_checks
 from curate.errors import SettingsError
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 # A lead may all that a reviewer may, and: write guidelines, settle what is disputed, see how far people agree, export.
 Role = Literal["reviewer", "lead"]
-ROLES: tuple[Role, ...] = get_args(Role)
 # NIST SP 800-63B (2025) asks for 15 where a password is all there is, and 8 beside a second factor. Guesses here are
 # limited to some thousand a day, and the pictures are of a data set: 12 is between.
 SHORTEST, LONGEST = 12, 1_000

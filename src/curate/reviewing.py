@@ -31,7 +31,7 @@ from curate.pipeline import conclude, freeze, look_at, summaries
 from curate.progress import Progress, silent
 from curate.project import Project
 from curate.review_log import read_log
-from curate.reviewed import ReviewStanding, require_target, review_standing
+from curate.reviewed import TARGET, ReviewStanding, require_target, review_standing
 from curate.reviewers import require_name
 from curate.settings import settings_of_version
 from curate.stages.scan import scan_folder
@@ -173,7 +173,7 @@ def review(
     by: str | Sequence[str] = (),
     votes: int = 1,
     queue: str | None = None,
-    target: float = 0.01,
+    target: float = TARGET,
     measure: bool | None = None,
     gold: str | Path | None = None,
     opened: Callable[[Sitting], object] = _ignore,

@@ -29,9 +29,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import nn
 
-from sources import training_pictures
+from sources import SEED, training_pictures
 
-SEED = 7
 SIDE_PX = 96
 STORED_PX = 104  # so that the student's view can be shifted
 TEACHER_PX = 224

@@ -112,6 +112,7 @@ def _bar(title: str, total: int) -> Iterator[Advance]:
 
 
 def _list(as_json: bool) -> None:
+    from curate.models import IN_WHEEL
     from curate.models.pulled import models_folder
     from curate_cli.output import home, print_json, print_table
 
@@ -121,7 +122,7 @@ def _list(as_json: bool) -> None:
         return
     shown = [(row["name"], row["dimensions"] or "?", row["size"], row["sha256"][:12], row["from"]) for row in rows]
     print_table([("NAME", "NUMBERS", "SIZE", "SHA-256", "FROM"), *shown], indent=0, right=(1, 2))
-    if len(rows) == 1:
+    if len(rows) == len(IN_WHEEL):
         click.echo(f"\nNothing was pulled to {home(models_folder())} so far. To add an ONNX file:")
     else:
         click.echo(f"\nPulled models are in {home(models_folder())}. To add another:")
@@ -129,12 +130,12 @@ def _list(as_json: bool) -> None:
 
 
 def _models() -> list[dict[str, Any]]:
-    from curate.models import BUILTIN, CLASSIC, open_backbone
+    from curate.models import IN_WHEEL, open_backbone
     from curate.models.pulled import origin_of, pulled_file, pulled_names
 
     rows: list[dict[str, Any]] = [
         {"name": name, "dimensions": open_backbone(name).dimensions, "size": "", "sha256": "", "from": "part of curate"}
-        for name in (BUILTIN, CLASSIC)
+        for name in IN_WHEEL
     ]
     for name in pulled_names():
         file, origin = pulled_file(name), origin_of(name)

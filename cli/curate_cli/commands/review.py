@@ -28,7 +28,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--votes", type=click.IntRange(1, 9), default=1, help="Answers per picture, of as many people.")
 @click.option("--queue", metavar="QUEUE", help="Begin with errors, prelabels, doubts or duplicates.")
 @click.option("--spot", is_flag=True, help="Begin with a blind check of a random sample.")
-@click.option("--target", type=float, default=0.01, help="Share of wrong labels to get to. Default: 0.01.")
+@options.target
 @click.option("--apply", "apply_", is_flag=True, help="At the end, make a version of what was decided.")
 @click.option("--measure/--no-measure", default=None, help="Mix in pictures that measure people. Default: if several.")
 @click.option("--gold", type=_FILE, help="Table of path and label: pictures to measure people by.")

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from curate_cli import options
+
+if TYPE_CHECKING:
+    from curate.reviewers import Role
 
 _ROLE = click.Choice(("reviewer", "lead"))
 
@@ -31,7 +35,7 @@ def command() -> None:
 @click.argument("name")
 @click.option("--role", type=_ROLE, default="reviewer", show_default=True, help="What they may do.")
 @options.store
-def add(folder: Path, name: str, role: str, store: Path | None) -> None:
+def add(folder: Path, name: str, role: Role, store: Path | None) -> None:
     """Let NAME sign in; the password is asked for, twice.
 
     \b
@@ -40,10 +44,10 @@ def add(folder: Path, name: str, role: str, store: Path | None) -> None:
       curate reviewers add ./images bob
     """
     from curate.paths import printable
-    from curate.reviewers import ROLES, add_reviewer, require_name
+    from curate.reviewers import add_reviewer, require_name
 
     require_name(name)
-    add_reviewer(folder, name, _password(name), role=ROLES[role == "lead"], store=store)
+    add_reviewer(folder, name, _password(name), role=role, store=store)
     click.echo(f"{printable(name)} may sign in, as a {role}.")
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @options.folder
 @options.store
 @options.config
-@click.option("--target", type=float, default=0.01, help="Share of wrong labels to get to. Default: 0.01.")
+@options.target
 @options.as_json
 def command(folder: Path, store: Path | None, config: Path | None, target: float, as_json: bool) -> None:
     """Say what changed in DIR since the newest version, which stages of

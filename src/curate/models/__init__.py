@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from curate.models.classifier import Classifier
 
 BUILTIN, CLASSIC = "builtin", "classic"
+IN_WHEEL = (BUILTIN, CLASSIC)
 LOGITS = "logits"  # PATH.onnx#logits: the scores instead of the embedding
 
 
@@ -113,9 +114,9 @@ def locate(spec: str | Path) -> tuple[Path, str | None]:
             return Path(text), wanted
         if text and (file := pulled_file(text)) is not None:
             return file, wanted
-    if name in (BUILTIN, CLASSIC):
+    if name in IN_WHEEL:
         raise CurateError(f"{str(spec)!r}: only of an ONNX file an output can be chosen.", f"Give {name!r}.")
-    known = ", ".join([BUILTIN, CLASSIC, *pulled_names()])
+    known = ", ".join([*IN_WHEEL, *pulled_names()])
     raise CurateError(
         f"There is no model {name or str(spec)!r}.",
         f"Expected a name ({known}), an ONNX file, or a folder of a Hugging Face or timm model.",

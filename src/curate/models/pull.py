@@ -21,7 +21,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 from curate.errors import CurateError, StoreError
 from curate.files import explained, sync
-from curate.models import BUILTIN, CLASSIC
+from curate.models import IN_WHEEL
 from curate.models.pulled import NAME, Origin, keep_origin, models_folder, pulled_file
 from curate.progress import Advance, Progress, silent
 
@@ -105,7 +105,7 @@ def _checked_name(url: str, name: str | None) -> str:
         raise CurateError(
             f"{url!r} does not end in .onnx, and only ONNX files are fetched.", "If it is one, name it: --name NAME."
         )
-    if not NAME.fullmatch(chosen) or chosen in (BUILTIN, CLASSIC):
+    if not NAME.fullmatch(chosen) or chosen in IN_WHEEL:
         raise CurateError(f"A model can't be called {chosen!r}.", "Choose --name of letters, digits, '.', '_' and '-'.")
     return chosen
 

@@ -120,8 +120,8 @@ def _json(answer: Answer, role: Role = "reviewer") -> Callable[[Request], Awaita
     """
 
     async def route(request: Request) -> Response:
-        if role == "lead" and _role(request) != "lead":
-            return refusal(403, "Only a lead may do this.", "Ask who leads the review.")
+        if role == "lead" and not _is_lead(request):
+            return _leads_only()
         body = await read_body(request) if request.method == "POST" else {}
         return JSONResponse(await run_in_threadpool(answer, request.app.state.review, request, body))
 
@@ -144,6 +144,10 @@ def _role(request: Request) -> str:
 
 def _is_lead(request: Request) -> bool:
     return _role(request) == "lead"
+
+
+def _leads_only() -> Response:
+    return refusal(403, "Only a lead may do this.", "Ask who leads the review.")
 
 
 def _count(request: Request, usual: int, most: int) -> int:
@@ -320,7 +324,7 @@ def _close_issue(review: Review, request: Request, body: Body) -> Any:
 async def _answers(request: Request) -> Response:
     """All answers as a file; line by line, so that a long log takes little memory and answers at once."""
     if not _is_lead(request):
-        return refusal(403, "Only a lead may do this.", "Ask who leads the review.")
+        return _leads_only()
     session = request.app.state.review.session
     given = dict(zip(session.catalogue.paths, session.catalogue.given, strict=True))
     lines = answer_lines(await run_in_threadpool(session.log_so_far), given)

@@ -42,6 +42,7 @@ from curate.review_log import (
     make_engine,
     open_engine,
 )
+from curate.reviewed import TARGET
 from curate.reviewers import Account, read_accounts
 from curate.spot_checks import Picture, keep_sample, newest_sample, plan_sample, unseen_pictures
 from curate.stopping import told
@@ -96,7 +97,7 @@ class Session:
         key: bytes,
         *,
         votes: int = 1,
-        target: float = 0.01,
+        target: float = TARGET,
         measure: bool = False,
         gold: Mapping[Picture, str] = MappingProxyType({}),
         rows_of: Callable[[int], pd.DataFrame | None] = lambda _: None,
