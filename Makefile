@@ -70,6 +70,13 @@ bench: .venv/benchmarks  ## speed and truth against the strongest peer; needs th
 	$(BIN)/python benchmarks/votes.py --data $(DATA)
 	$(BIN)/python benchmarks/embedding.py --data $(DATA)
 	$(BIN)/python benchmarks/neighbours.py
+	$(BIN)/python benchmarks/near_duplicates.py --data $(DATA)
+	$(BIN)/python benchmarks/executors.py --data $(DATA)
+	$(BIN)/python benchmarks/remote_source.py
+	$(BIN)/python benchmarks/scale.py
+	$(BIN)/python benchmarks/scale_paper.py
+	$(BIN)/python benchmarks/peers.py --data $(DATA)
+	$(BIN)/python benchmarks/drift.py --data $(DATA)
 	$(BIN)/python benchmarks/normalize.py --data $(DATA)
 	$(BIN)/python benchmarks/leakage.py --data $(DATA)
 	$(BIN)/python benchmarks/balance.py --data $(DATA)

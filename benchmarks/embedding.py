@@ -34,6 +34,7 @@ from curate.embeddings import CHUNK, embed
 from curate.executors import available_cores, executor_for
 from curate.imaging import open_image
 from curate.models import open_backbone
+from curate.settings import ExecutorSettings
 from processes import Cost, header, write_result
 
 CORES = available_cores()
@@ -92,7 +93,7 @@ def _cpu_s() -> float:
 def ours(rows: pd.DataFrame, root: Path, model: Path) -> Cost:
     """`embed` with an empty cache."""
     with tempfile.TemporaryDirectory() as cache:
-        return timed(lambda: embed(rows, root, str(model), Path(cache), executor_for(None)))
+        return timed(lambda: embed(rows, root, str(model), Path(cache), executor_for(ExecutorSettings())))
 
 
 def in_processes(inputs: NDArray[np.float32], count: int, model: Path, batch: int) -> Cost:

@@ -21,13 +21,13 @@ from numpy.typing import NDArray
 
 import curate
 from curate.belonging import Belonging, belonging_groups, near_pairs
+from curate.cache import Cache
 from curate.captures import captures_of
+from curate.checks.near_duplicate import CHECK
 from curate.checks.near_duplicate import Settings as NearDuplicates
 from curate.embeddings import embed
 from curate.executors import Serial
-from curate.grouping import relate_thumbnails
 from curate.leakage import SplitLeak, audit
-from curate.progress import no_advance
 from curate.splitting import assign
 from processes import data_folder, header, write_result
 
@@ -52,8 +52,9 @@ def measure(name: str, folder: Path, models: Sequence[str], store: Path) -> list
     table = table[(table["sha256"].fillna("") != "") & table["read_error"].isna()]
     table = table.drop_duplicates("path").reset_index(drop=True)
     labels = np.asarray(table["label"].astype("category").cat.codes, np.int64)
-    thumbnails = np.frombuffer(b"".join(table["thumbnail"]), np.uint8).reshape(len(table), 32, 32)
-    near = near_pairs(table, relate_thumbnails(thumbnails, None, no_advance), NearDuplicates().min_similarity)
+    relations = Cache(store / "cache").relations(CHECK.task)
+    assert relations is not None  # `clean` has just kept them
+    near = near_pairs(table, relations, NearDuplicates().min_similarity)
     captures = captures_of(table, folder, store / "cache", Serial())
     groups = belonging_groups(table, captures, Belonging(), near)
     digests = list(table["sha256"])

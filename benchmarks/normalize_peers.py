@@ -31,6 +31,7 @@ def with_curate(folder: Path, target: Path, workers: int) -> None:
     from curate.executors import executor_for
     from curate.normalizing import normalize_pictures
     from curate.project import Project
+    from curate.settings import ExecutorSettings
     from curate.transform import Transform
 
     files = sorted(folder.iterdir())
@@ -43,7 +44,7 @@ def with_curate(folder: Path, target: Path, workers: int) -> None:
     )
     project = Project.at(folder, target)
     transform = Transform(size=str(SIDE_PX), quality=QUALITY, chroma="444")
-    outputs = normalize_pictures(rows, project, transform, executor_for(workers))
+    outputs = normalize_pictures(rows, project, transform, executor_for(ExecutorSettings(workers=workers)))
     joined = rows.join(outputs.table["output_sha256"], on="sha256")
     (target / "names.csv").write_text(joined[["path", "output_sha256"]].to_csv(index=False))
 

@@ -27,6 +27,7 @@ from curate.executors import executor_for
 from curate.labelers import Floats, Ints, LabelingTask, Votes, find_labeler
 from curate.pooling import Sources, fit_weights, pooled, sources_of
 from curate.prelabelling import prelabel_rows
+from curate.settings import ExecutorSettings
 from processes import header, write_result
 
 PRECISIONS = (0.9, 0.95, 0.99)
@@ -70,7 +71,7 @@ def embedded(data: Path, name: str, cache: Path) -> Pictures:
     contents = [file.read_bytes() for file in files]
     table["sha256"] = [hashlib.sha256(content).hexdigest() for content in contents]
     table["size_bytes"] = [len(content) for content in contents]
-    found = embed(table, folder, str(data / "models" / "mobilenetv2.onnx"), cache, executor_for(None))
+    found = embed(table, folder, str(data / "models" / "mobilenetv2.onnx"), cache, executor_for(ExecutorSettings()))
     if is_cifar:
         labels = pd.read_csv(folder / "cifar10n.csv").set_index("path")["clean_label"]
         truth = table["path"].map(labels).to_numpy(np.int64)

@@ -26,6 +26,7 @@ import pandas as pd
 from PIL import Image
 
 import curate
+from curate.cache import Cache
 from curate.captures import captures_of
 from curate.confounding import Finding, look_through, shortcuts
 from curate.executors import Serial
@@ -192,7 +193,8 @@ def open_set(name: str, folder: Path, store: Path, labels: str = "folders") -> D
     group = table["duplicate_group"].fillna(table["path"])
     rows = table[~group.duplicated()].sort_values("sha256").reset_index(drop=True)
     captures = captures_of(rows, folder, store / "cache", Serial())
-    return DataSet(name, folder, rows, traits_of(rows, captures, rows["thumbnail"], rows["final_label"]))
+    thumbnails = Cache(store / "cache").binary_of("thumbnail", rows["sha256"])
+    return DataSet(name, folder, rows, traits_of(rows, captures, thumbnails, rows["final_label"]))
 
 
 def cifar(data: Path, stores: Path) -> DataSet:

@@ -82,7 +82,8 @@ def no_network() -> Iterator[None]:
 
     def local_only(self: socket.socket, address: Any) -> None:
         # torch's workers hand tensors over by Unix sockets, and `curate review` serves this machine.
-        if self.family != socket.AF_UNIX and address[0] not in ("127.0.0.1", "::1"):
+        # Machines of a Ray cluster are addresses of this one, 127.0.0.2 and so on.
+        if self.family != socket.AF_UNIX and address[0] != "::1" and not address[0].startswith("127."):
             refuse()
         connect(self, address)
 
@@ -187,3 +188,22 @@ def log(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     if request.param == "sqlite":
         return tmp_path / "review.db"
     return new_database(request.getfixturevalue("server"))
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Callable[..., Path]]:
+    """Mount a file system of its own: `disk("name", "size=1m")`; `disk("name", "remount,ro")` changes it."""
+    mounted = []
+
+    def mount(name: str, options: str) -> Path:
+        folder = tmp_path / name
+        folder.mkdir(exist_ok=True)
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder], capture_output=True)
+        if done.returncode:
+            pytest.skip("may not mount a disk here")
+        mounted.append(folder)
+        return folder
+
+    yield mount
+    for folder in reversed(mounted):
+        subprocess.run(["umount", folder], check=False, capture_output=True)

@@ -305,25 +305,6 @@ def test_a_lock_file_of_garbage_does_not_matter(photos: Path, environment: dict[
 # ---- Disks
 
 
-@pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Callable[..., Path]]:
-    """Mount a file system of its own: `disk("name", "size=1m")`; `disk("name", "remount,ro")` changes it."""
-    mounted = []
-
-    def mount(name: str, options: str) -> Path:
-        folder = tmp_path / name
-        folder.mkdir(exist_ok=True)
-        done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder], capture_output=True)
-        if done.returncode:
-            pytest.skip("may not mount a disk here")
-        mounted.append(folder)
-        return folder
-
-    yield mount
-    for folder in reversed(mounted):
-        subprocess.run(["umount", folder], check=False, capture_output=True)
-
-
 @pytest.mark.parametrize("free_kb", [0, 4, 12, 24])
 def test_a_full_disk_is_said_and_nothing_is_lost(
     photos: Path, curate: Curate, disk: Callable[..., Path], free_kb: int

@@ -14,6 +14,7 @@ from curate import versions
 from curate.inspection import record_decisions
 from curate.pipeline import freeze_as
 from curate.project import Project
+from curate.run_record import RunRecord
 
 PLACES = ("train/cats/0", "train/cats/1", "train/dogs/2", "test/cats/3", "test/dogs/4")
 
@@ -34,7 +35,7 @@ def balance(folder: Path, **columns: Any) -> None:
     newest = versions.find_version(project.versions, None)
     table = versions.read_table(project.versions, newest).assign(**columns)
     recipe = replace(newest.recipe, balance={"strategy": ["by hand"]})
-    freeze_as(project, table, "curate rebalance", newest.settings, newest.counts, recipe)
+    freeze_as(project, table, RunRecord("curate rebalance"), newest.settings, newest.counts, recipe)
 
 
 def shares(folder: Path, version: str | None = None) -> dict[str, tuple[Any, Any]]:

@@ -16,6 +16,7 @@ from curate.balancing import Rebalanced, rebalance
 from curate.errors import CurateError, SettingsError, SourceError
 from curate.inspection import record_decisions
 from curate.project import Project
+from curate.run_record import RunRecord
 from curate.studies import read_study
 
 # split -> class -> pictures; every 3rd of the class "dogs" is alike, and "owls" are very rare.
@@ -208,7 +209,7 @@ def test_likely_label_errors_are_not_repeated(animals: Path) -> None:
     newest = versions.find_version(project.versions, None)
     table = versions.read_table(project.versions, newest)
     table = table.assign(label_error=table["path"] == "train/dogs/0.jpg")
-    freeze_as(project, table, "curate flag", newest.settings, newest.counts, newest.recipe)
+    freeze_as(project, table, RunRecord("curate flag"), newest.settings, newest.counts, newest.recipe)
 
     balanced(animals, "informative-over")
 

@@ -12,8 +12,9 @@ import pytest
 
 import curate
 from curate.belonging import Belonging, Groups, belonging_groups, near_pairs
+from curate.content_keys import content_keys
 from curate.errors import SettingsError
-from curate.neighbours import thumbnail_name
+from curate.neighbours import COLUMNS
 
 NOON = datetime(2026, 3, 1, 12)
 NO_RULES = Belonging(burst_s=0, sequences="off")
@@ -77,11 +78,11 @@ def test_look_alikes_of_two_groups_are_one_group() -> None:
 
 
 def test_near_pairs_are_those_of_the_relations_that_are_alike_enough() -> None:
-    table = table_of(["a", "b", "c", "d"], thumbnail=[b"1", b"2", b"3", None])
-    one, two, three, gone = (thumbnail_name(data) for data in (b"1", b"2", b"3", b"4"))
-    relations = pd.DataFrame(
-        {"thumbnail": [one, one, two, three], "other": [two, three, gone, ""], "similarity": [0.9, 0.5, 0.9, np.nan]}
-    )
+    digests = [f"{digit}" * 64 for digit in "1234"]
+    table = table_of(["a", "b", "c", "d"], sha256=[*digests[:3], None])
+    one, two, three, gone = content_keys(digests)
+    pairs = {"one": [one, one, two, three], "other": [two, three, gone, three], "similarity": [0.9, 0.5, 0.9, np.nan]}
+    relations = pd.DataFrame({**pairs, "nearness": 0.9, "kind": 0})[list(COLUMNS)].astype(COLUMNS)
 
     assert near_pairs(table, relations, 0.82) == [(0, 1)]
 

@@ -12,8 +12,13 @@ from pathlib import Path
 
 import pytest
 
+import curate as library
+from conftest import Curate, write
+from curate.errors import SettingsError
 from curate.executors import Crashed, Executor, Processes, Serial, executor_for
+from curate.settings import ExecutorSettings
 
+WITH_PICTURES = "apply clean flag next normalize prelabel prove rebalance run shortcuts split".split()
 EXECUTORS = [Serial(), Processes(1), Processes(2)]
 
 
@@ -137,9 +142,13 @@ def test_closing_early_ends_the_workers() -> None:
 
 
 def test_one_worker_means_no_other_process() -> None:
-    assert executor_for(1) == Serial()
-    assert executor_for(3) == Processes(3)
-    assert executor_for(None).workers >= 1
+    assert executor_for(ExecutorSettings(workers=1)) == Serial()
+    assert executor_for(ExecutorSettings(workers=3)) == Processes(3)
+    assert executor_for(ExecutorSettings()).workers >= 1
+
+
+def test_serial_is_one_process_whatever_the_workers() -> None:
+    assert executor_for(ExecutorSettings(kind="serial", workers=3)) == Serial()
 
 
 def test_a_picture_that_kills_its_decoder_is_a_row(photos: Path, environment: dict[str, str]) -> None:
@@ -160,3 +169,50 @@ for _ in range(2):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
 
     assert done.stdout == "{'decoder_crashed': 1} 5 6\n{'decoder_crashed': 1} 5 0\n", done.stderr
+
+
+def test_the_settings_choose_the_executor_and_the_command_line_goes_before_them(photos: Path, curate: Curate) -> None:
+    """Without Ray's address being anywhere, it would not even be looked for."""
+    write(Path(f"{photos}.curate") / "curate.toml", b'[executor]\nkind = "ray"\naddress = "127.0.0.9:1"\n')
+
+    by_settings = curate("clean", photos)
+    by_option = curate("clean", photos, "--executor", "serial", "--json")
+
+    assert by_settings.code == 2
+    assert (by_option.code, by_option.json["opened"]) == (0, 6)
+
+
+def test_a_version_does_not_depend_on_the_executor(photos: Path) -> None:
+    """Nor does it record which one it was, as it may have been none: everything may come from the cache."""
+    first = library.clean(photos, executor="serial")
+    second = library.clean(photos, executor="processes", workers=2, changes={"executor.address": "x:1"})
+
+    assert first.version is not None
+    assert "executor" not in first.version.settings
+    assert (second.is_new, second.version) == (False, first.version)
+
+
+def test_an_executor_that_there_is_not_is_refused_by_name(photos: Path) -> None:
+    with pytest.raises(SettingsError, match=r"^The setting executor\.kind = 'dask' does not fit"):
+        library.clean(photos, executor="dask")
+
+
+def test_without_ray_one_is_told_what_to_install(photos: Path, environment: dict[str, str]) -> None:
+    code = f"""
+import sys
+sys.modules["ray"] = None
+from curate_cli.main import main
+main(["clean", {str(photos)!r}, "--executor", "ray"])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+
+    assert done.returncode == 2
+    assert done.stderr == "Error: Ray is not installed.\nHint: Run: pip install 'curate[ray]'\n"
+
+
+@pytest.mark.parametrize("name", WITH_PICTURES)
+def test_every_command_that_works_on_pictures_takes_an_executor(name: str, curate: Curate) -> None:
+    said = curate(name, "--help").out
+
+    assert "--executor [serial|processes|ray]" in said
+    assert "--workers" in said

@@ -49,7 +49,7 @@ def one_image(*categories: object, **image: object) -> dict[str, Any]:
 
 
 def test_pycocotools_reads_every_label_split_and_byte(hard: Release, tmp_path: Path) -> None:
-    library.export(hard.project.folder, tmp_path / "out", format="coco")
+    library.export(hard.project.directory, tmp_path / "out", format="coco")
 
     assert asked("read_coco.py", tmp_path / "out") == told_by(hard)
 
@@ -57,7 +57,7 @@ def test_pycocotools_reads_every_label_split_and_byte(hard: Release, tmp_path: P
 @pytest.mark.parametrize("name", ["coco", "coco_labels"])
 def test_datumaro_reads_every_label_split_and_byte(name: str, hard: Release, tmp_path: Path) -> None:
     """Nor does it stumble over the manifest and the other files in the root."""
-    library.export(hard.project.folder, tmp_path / "out", format="coco")
+    library.export(hard.project.directory, tmp_path / "out", format="coco")
 
     assert asked("read_datumaro.py", name, tmp_path / "out") == told_by(hard)
 

@@ -50,7 +50,7 @@ def datumaro(folder: Path, *annotations: object, **item: object) -> Path:
 
 def test_datumaro_reads_every_label_split_and_byte(hard: Release, tmp_path: Path) -> None:
     """Nor does it stumble over the manifest and the other files in the root."""
-    library.export(hard.project.folder, tmp_path / "out", format="datumaro")
+    library.export(hard.project.directory, tmp_path / "out", format="datumaro")
 
     assert asked(tmp_path / "out") == told_by(hard)
 

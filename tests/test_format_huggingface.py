@@ -155,14 +155,14 @@ def test_names_of_splits_are_made_ones_that_datasets_allows() -> None:
 
 
 def test_everything_comes_back(hard: Release, tmp_path: Path) -> None:
-    library.export(hard.project.folder, tmp_path / "out", format="huggingface")
+    library.export(hard.project.directory, tmp_path / "out", format="huggingface")
 
     assert told(read(tmp_path / "out", "huggingface")) == told_by(hard)
 
 
 @pytest.mark.parametrize("how", [[], ["stream"]])
 def test_datasets_reads_every_label_and_split(hard: Release, tmp_path: Path, how: list[str]) -> None:
-    library.export(hard.project.folder, tmp_path / "out", format="huggingface")
+    library.export(hard.project.directory, tmp_path / "out", format="huggingface")
 
     assert asked(tmp_path / "out", tmp_path, *how) == told_by(hard)
 

@@ -25,7 +25,7 @@ def hard(tmp_path_factory: pytest.TempPathFactory) -> Release:
 def hard_export(hard: Release, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """As `curate export` writes it, with classes.json."""
     out = tmp_path_factory.mktemp("out") / "folders"
-    library.export(hard.project.folder, out)
+    library.export(hard.project.directory, out)
     return out
 
 
@@ -111,7 +111,7 @@ def test_classes_called_like_splits_come_back(splits: tuple[str | None, ...], tm
     )
     release = release_of(tmp_path, labels)
 
-    library.export(release.project.folder, tmp_path / "out")
+    library.export(release.project.directory, tmp_path / "out")
 
     assert told(read(tmp_path / "out", "folders")) == told_by(release)
 
@@ -119,7 +119,7 @@ def test_classes_called_like_splits_come_back(splits: tuple[str | None, ...], tm
 def test_a_split_of_any_name_comes_back(tmp_path: Path) -> None:
     release = release_of(tmp_path, {"1.jpg": ("cat", "fold/1"), "2.jpg": ("cat", "fold 2"), "3.jpg": ("cat", None)})
 
-    library.export(release.project.folder, tmp_path / "out")
+    library.export(release.project.directory, tmp_path / "out")
 
     assert told(read(tmp_path / "out", "folders")) == told_by(release)
 
@@ -127,7 +127,7 @@ def test_a_split_of_any_name_comes_back(tmp_path: Path) -> None:
 def test_a_picture_moved_to_another_class_folder_has_its_label(tmp_path: Path) -> None:
     """People sort exports by hand: the folders count, not the manifest."""
     release = release_of(tmp_path, {"1.jpg": ("cat", None), "2.jpg": ("a/b", None)})
-    library.export(release.project.folder, tmp_path / "out")
+    library.export(release.project.directory, tmp_path / "out")
 
     (tmp_path / "out" / "cat" / "1.jpg").rename(tmp_path / "out" / "a%2Fb" / "1.jpg")
 
@@ -245,7 +245,7 @@ def test_datumaro_reads_the_splits(tmp_path: Path) -> None:
         f"{split}{label}.jpg": (label, split) for split in ("train", "val", "test") for label in ("cat", "a.b", "dev")
     }
     release = release_of(tmp_path, labels)
-    library.export(release.project.folder, tmp_path / "out")
+    library.export(release.project.directory, tmp_path / "out")
 
     rows = ask("read_imagefolder.py", "datumaro", tmp_path / "out", "train", "val", "test", home=tmp_path)
 

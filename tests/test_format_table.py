@@ -83,9 +83,9 @@ def test_a_row_says_what_is_known_of_a_picture(tmp_path: Path) -> None:
 
 def test_a_table_tells_whose_word_the_label_is(tmp_path: Path) -> None:
     release = release_of(tmp_path, {f"{number}.jpg": ("cat", None) for number in range(3)})
-    record_decisions(release.project.folder, ["0.jpg"], "relabel", label="dog")
-    record_decisions(release.project.folder, ["1.jpg"], "keep")
-    library.clean(release.project.folder, changes={"scan.labels": str(tmp_path / "labels.csv")}, workers=1)
+    record_decisions(release.project.directory, ["0.jpg"], "relabel", label="dog")
+    record_decisions(release.project.directory, ["1.jpg"], "keep")
+    library.clean(release.project.directory, changes={"scan.labels": str(tmp_path / "labels.csv")}, workers=1)
 
     table = records(open_release(release.project), {f"{number}.jpg": "" for number in range(3)}).to_pandas()
 
@@ -151,7 +151,7 @@ def test_the_page_of_csv_names_every_column() -> None:
 
 @pytest.mark.parametrize("name", ["csv", "parquet"])
 def test_what_is_exported_comes_back(hard: Release, tmp_path: Path, name: str) -> None:
-    library.export(hard.project.folder, tmp_path / "out", format=name)
+    library.export(hard.project.directory, tmp_path / "out", format=name)
 
     assert told(read(tmp_path / "out", "table")) == told_by(hard)
 

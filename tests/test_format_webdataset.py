@@ -116,14 +116,14 @@ def test_the_extension_is_that_of_the_bytes(tmp_path: Path) -> None:
 
 
 def test_everything_comes_back(hard: Release, tmp_path: Path) -> None:
-    library.export(hard.project.folder, tmp_path / "out", format="webdataset")
+    library.export(hard.project.directory, tmp_path / "out", format="webdataset")
 
     assert told(read(tmp_path / "out", "webdataset")) == told_by(hard)
 
 
 @pytest.mark.parametrize("name", ["webdataset", "datasets"])
 def test_libraries_read_every_label_and_split(hard: Release, tmp_path: Path, name: str) -> None:
-    library.export(hard.project.folder, tmp_path / "out", format="webdataset")
+    library.export(hard.project.directory, tmp_path / "out", format="webdataset")
 
     rows = ask("read_webdataset.py", name, tmp_path / "out", home=tmp_path)
 

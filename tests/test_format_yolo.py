@@ -48,7 +48,7 @@ def yolo(folder: Path, yaml: str = NAMES + "train: images/train\n", **labels: st
 def test_datumaro_reads_every_label_split_and_byte(hard: Release, tmp_path: Path) -> None:
     labels = {folder: label for label, folder in hard.folders.items()}
 
-    library.export(hard.project.folder, tmp_path / "out", format="yolo")
+    library.export(hard.project.directory, tmp_path / "out", format="yolo")
 
     rows = ask("read_datumaro.py", "imagenet_with_subset_dirs", tmp_path / "out")
     assert Counter((row["sha256"], labels[row["label"]], row["split"]) for row in rows) == told_by(hard)
@@ -68,7 +68,7 @@ def test_torchvision_numbers_the_classes_of_every_split_alike(tmp_path: Path) ->
 
 
 def test_an_export_comes_back_as_it_was(hard: Release, tmp_path: Path) -> None:
-    library.export(hard.project.folder, tmp_path / "out", format="yolo")
+    library.export(hard.project.directory, tmp_path / "out", format="yolo")
 
     assert recognises(tmp_path / "out")
     assert told(read(tmp_path / "out", "yolo")) == told_by(hard)

@@ -99,7 +99,7 @@ def test_progress_is_reported_once_per_fit() -> None:
     vectors, labels = three_kinds()
     steps: list[int] = []
 
-    heads.out_of_sample(vectors, labels, np.arange(60), 3, advance=steps.append)
+    heads.out_of_sample(vectors, labels, np.arange(60), 3, advance=lambda count, **_: steps.append(count))
 
     assert sum(steps) == heads.rounds(60) == 25
 

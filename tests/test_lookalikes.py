@@ -82,7 +82,7 @@ def test_all_pictures_are_counted_as_done(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(lookalikes, "BLOCK_BYTES", 5 * 4 * 2)
     done: list[int] = []
 
-    nearest(FAN, 2, advance=done.append)
+    nearest(FAN, 2, advance=lambda count, **_: done.append(count))
 
     assert done == [2, 2, 1]
 

@@ -9,7 +9,9 @@ import pytest
 from PIL import Image, ImageDraw, ImageEnhance, ImageOps
 
 from curate.grouping import group_copies
-from curate.matching import SIDE, Bytes, has_content, nearest, similarity
+from curate.matching import has_content, similarity
+from curate.proposing import nearest
+from curate.spectra import SIDE, Bytes
 
 ENOUGH = 0.82  # the check's default
 TURNS = list(Image.Transpose)

@@ -8,10 +8,13 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from curate.matching import SIDE
-from curate.neighbours import links, thumbnail_name, update
+from curate import neighbours
+from curate.neighbours import ALONE, BLANK, EQUAL, NEAR, covers, relations_between, with_missing
+from curate.spectra import SIDE
 
 Thumbnails = NDArray[np.uint8]
+Keys = NDArray[np.uint64]
+EVERY_WAY = pytest.mark.parametrize("exact", [10_000, 0], ids=["all with all", "in cells"])
 
 
 def pictures(count: int) -> Thumbnails:
@@ -24,55 +27,107 @@ def pictures(count: int) -> Thumbnails:
     return noisy.clip(0, 255).astype(np.uint8)
 
 
-def names_of(thumbnails: Thumbnails) -> list[str]:
-    return [thumbnail_name(one.tobytes()) for one in thumbnails]
-
-
-def updated(thumbnails: Thumbnails, before: pd.DataFrame | None = None) -> pd.DataFrame:
-    return update(names_of(thumbnails), thumbnails, before)
+def related(
+    thumbnails: Thumbnails, chosen: list[int], before: pd.DataFrame | None = None, exact: int = 10_000
+) -> pd.DataFrame:
+    """The relations of the chosen pictures, whose keys are their numbers."""
+    rows = np.array(chosen, np.int64)
+    return relations_between(rows.astype(np.uint64), thumbnails[rows], before, exact=exact)
 
 
 def same(one: pd.DataFrame, other: pd.DataFrame) -> bool:
     """Equal but for the last bits of floating point, which depend on the shape of a matrix product."""
-    exact = ["thumbnail", "other"]
+    certain = ["one", "other", "kind"]
     close = np.allclose(one["nearness"], other["nearness"], atol=1e-5)
-    return bool(one[exact].equals(other[exact]) and close)
+    return bool(one[certain].equals(other[certain]) and close)
 
 
-def test_family_members_are_neighbours() -> None:
+@EVERY_WAY
+def test_family_members_are_neighbours(exact: int) -> None:
     """Three pictures of one family know each other, with a similarity."""
-    thumbnails = pictures(30)
+    found = related(pictures(30), list(range(30)), exact=exact)
 
-    found = links(updated(thumbnails), names_of(thumbnails), 0.5)
+    alike = found[found["similarity"] > 0.5]
+    pairs = set(zip(alike["one"].tolist(), alike["other"].tolist(), strict=True))
+    assert {(0, 1), (0, 2), (1, 0), (1, 2), (2, 0), (2, 1)} <= pairs
 
-    assert set(found[0]) >= {1, 2}
-    assert set(found[1]) >= {0, 2}
 
-
+@EVERY_WAY
 @pytest.mark.parametrize("known", [0, 1, 10, 39, 40])
-def test_new_pictures_are_added_as_if_all_were_compared(known: int) -> None:
-    thumbnails = pictures(40)
+def test_new_pictures_are_added_as_if_all_were_compared(known: int, exact: int) -> None:
+    thumbnails, everyone = pictures(40), list(range(40))
+    first = related(thumbnails, everyone[:known], exact=exact)
 
-    step_by_step = updated(thumbnails, updated(thumbnails[:known]))
+    step_by_step = related(thumbnails, everyone, first, exact)
 
-    assert same(step_by_step, updated(thumbnails))
+    assert same(step_by_step, related(thumbnails, everyone, exact=exact))
 
 
-def test_neighbours_that_went_leave_no_trace() -> None:
+@EVERY_WAY
+def test_neighbours_that_went_leave_no_trace(exact: int) -> None:
     """A picture whose neighbour is gone asks all others again."""
-    thumbnails = pictures(40)
+    thumbnails, some = pictures(40), list(range(0, 40, 2))
 
-    fewer = updated(thumbnails[::2], updated(thumbnails))
+    fewer = related(thumbnails, some, related(thumbnails, list(range(40)), exact=exact), exact)
 
-    assert same(fewer, updated(thumbnails[::2]))
+    assert same(fewer, related(thumbnails, some, exact=exact))
+
+
+def test_pictures_that_come_in_between_and_go_leave_no_trace() -> None:
+    """In cells everything is whole numbers, so what grew and shrank is equal to the last bit."""
+    thumbnails, rng = pictures(200), np.random.default_rng(2)
+    relations = None
+
+    for _ in range(5):
+        chosen = sorted(rng.choice(200, 150, replace=False).tolist())
+        relations = related(thumbnails, chosen, relations, exact=0)
+
+    assert relations is not None
+    assert relations.equals(related(thumbnails, chosen, exact=0))
+
+
+@pytest.mark.parametrize("before", [20, 40])
+def test_going_over_to_cells_gives_what_cells_give(before: int) -> None:
+    """A folder that outgrows comparing all with all, or shrinks again, has the relations of one that was always so."""
+    thumbnails, after = pictures(40), list(range(60 - before))
+
+    changed = related(thumbnails, after, related(thumbnails, list(range(before)), exact=30), exact=30)
+
+    assert same(changed, related(thumbnails, after, exact=30))
 
 
 def test_an_unchanged_set_is_not_compared_again() -> None:
     thumbnails = pictures(40)
-    first = updated(thumbnails)
+    keys = np.arange(40, dtype=np.uint64)
+    first = relations_between(keys, thumbnails, None)
     compared: list[int] = []
 
-    second = update(names_of(thumbnails), thumbnails, first, compared.append)
+    second = relations_between(keys, thumbnails, first, lambda count, **_: compared.append(count))
 
     assert compared == []
     assert second.equals(first)
+
+
+def test_every_picture_has_a_row() -> None:
+    """Of two equal ones the first speaks; a blank one is not compared; one without a thumbnail is named."""
+    thumbnails = pictures(6)
+    thumbnails[3:] = [thumbnails[0], np.zeros((SIDE, SIDE)), 255 - pictures(12)[11]]
+
+    found = with_missing(related(thumbnails, list(range(6))), np.array([9], np.uint64))
+
+    kinds = found.drop_duplicates("one")["kind"].tolist()
+    assert kinds == [NEAR, NEAR, NEAR, EQUAL, BLANK, ALONE, neighbours.MISSING]
+    assert found.loc[found["kind"] == EQUAL, "other"].tolist() == [0]
+
+
+def test_relations_tell_whose_they_are() -> None:
+    """So that an unchanged folder reads no thumbnail, but those that were missing."""
+    found = related(pictures(6), list(range(6)))
+    keys = np.arange(6, dtype=np.uint64)
+    more = with_missing(found, np.array([6], np.uint64))
+
+    assert covers(found, keys)
+    assert not covers(found, keys[1:])
+    assert not covers(found, np.arange(7, dtype=np.uint64))
+    assert covers(more, np.arange(7, dtype=np.uint64))
+    assert neighbours.missing_in(more).tolist() == [6]

@@ -342,6 +342,7 @@ from pathlib import Path
 import pandas as pd
 from curate.errors import StoreError
 from curate.executors import executor_for
+from curate.settings import ExecutorSettings
 from curate.normalizing import normalize_pictures
 from curate.project import Project
 from curate.transform import Transform
@@ -350,8 +351,9 @@ folder = Path(sys.argv[1])
 rows = pd.read_json(folder.parent / "rows.json", dtype=False)
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (500, 500))
+chosen = ExecutorSettings(workers=int(sys.argv[2]))
 try:
-    normalize_pictures(rows, Project.at(folder), Transform(size="32"), executor_for(int(sys.argv[2])))
+    normalize_pictures(rows, Project.at(folder), Transform(size="32"), executor_for(chosen))
 except StoreError as error:
     print(f"StoreError: {error} hint: {error.hint}")
 """

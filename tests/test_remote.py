@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import _socket
 import csv
-import hashlib
 import http.server
 import importlib.util
 import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -23,31 +20,20 @@ from typing import Any
 import pytest
 
 import s3
+from buckets import Bucket, client_of, new_bucket, only_this_machine
 from conftest import PICTURES, Curate
 from curate import web
 from curate.errors import SourceError, StoreError
-from curate.remote import Downloaded, Uploaded, download, existing_export, is_remote, require_network, upload
+from curate.remote import Downloaded, Uploaded, download, existing_export, upload
+from curate.storage import is_remote, require_network
 from curate.transfer import local_names
 from curate.web import fetch_list, is_url_list
 
-CREDENTIALS = "AWS_PROFILE AWS_SESSION_TOKEN AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_ENDPOINT_URL_S3"
-
 
 @pytest.fixture(autouse=True)
-def only_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def no_other_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Connections to this machine, and no other, are let through; nobody's own credentials are found."""
-
-    def connect(self: socket.socket, address: Any) -> None:
-        assert address[0] == "127.0.0.1", "curate must not use the network"
-        _socket.socket.connect(self, address)
-
-    monkeypatch.setattr(socket.socket, "connect", connect)
-    monkeypatch.setenv("no_proxy", "*")
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
-    for name in CREDENTIALS.split():
-        monkeypatch.delenv(name, raising=False)
+    only_this_machine(tmp_path / "none", monkeypatch)
 
 
 # ---- An S3 server
@@ -59,48 +45,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]
         yield environment
 
 
-class Bucket:
-    """A bucket of its own for a test, seen by AWS's own client."""
-
-    def __init__(self, name: str, client: Any) -> None:
-        self.name, self.client = name, client
-        client.create_bucket(Bucket=name)
-
-    def url(self, name: str = "") -> str:
-        return f"s3://{self.name}/{name}"
-
-    def put(self, key: str, data: bytes = b"x") -> None:
-        self.client.put_object(Bucket=self.name, Key=key, Body=data)
-
-    def get(self, key: str) -> bytes:
-        data: bytes = self.client.get_object(Bucket=self.name, Key=key)["Body"].read()
-        return data
-
-    def remove(self, key: str) -> None:
-        self.client.delete_object(Bucket=self.name, Key=key)
-
-    def all(self) -> list[str]:
-        return [one["Key"] for one in self.client.list_objects_v2(Bucket=self.name).get("Contents", [])]
-
-
 @pytest.fixture(scope="module")
 def client(server: dict[str, str]) -> Any:
-    from botocore.session import get_session
-
-    return get_session().create_client(
-        "s3",
-        region_name=server["AWS_DEFAULT_REGION"],
-        endpoint_url=server["AWS_ENDPOINT_URL"],
-        aws_access_key_id=server["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=server["AWS_SECRET_ACCESS_KEY"],
-    )
+    return client_of(server)
 
 
 @pytest.fixture
 def bucket(server: dict[str, str], client: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Bucket:
-    for name, value in server.items():
-        monkeypatch.setenv(name, value)
-    return Bucket("b" + hashlib.sha256(str(tmp_path).encode()).hexdigest()[:16], client)
+    return new_bucket(server, client, monkeypatch, tmp_path)
 
 
 @pytest.fixture

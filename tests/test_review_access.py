@@ -72,7 +72,7 @@ def sign_in(browser: TestClient, name: object = "ada", password: object = PASSWO
 
 
 def test_a_password_is_kept_as_an_argon2_hash_alone(project: Project) -> None:
-    kept = {account.name: account for account in reviewers(project.folder)}
+    kept = {account.name: account for account in reviewers(project.directory)}
 
     assert kept["ada"].password.startswith("$argon2id$v=19$m=65536,t=3,p=4$")
     assert kept["ada"].password != kept["bob"].password
@@ -91,14 +91,14 @@ def test_a_password_is_kept_as_an_argon2_hash_alone(project: Project) -> None:
 )
 def test_a_password_that_is_soon_guessed_is_refused(project: Project, password: str, why: str) -> None:
     with pytest.raises(SettingsError, match=why) as told:
-        add_reviewer(project.folder, "christopher wren", password)
+        add_reviewer(project.directory, "christopher wren", password)
 
     assert password not in str(told.value)
 
 
 def test_a_name_is_given_once(project: Project) -> None:
     with pytest.raises(SettingsError, match="There is a reviewer 'ada' already"):
-        add_reviewer(project.folder, "ada", "another password, long")
+        add_reviewer(project.directory, "ada", "another password, long")
 
 
 @pytest.mark.parametrize("change", [lambda folder: remove_reviewer(folder, "eve"),
@@ -560,7 +560,7 @@ def test_with_a_certificate_it_encrypts(
     project: Project, environment: dict[str, str], certificate: tuple[Path, Path]
 ) -> None:
     crt, key = map(str, certificate)
-    with running(project.folder, environment, "--host", "0.0.0.0", "--certificate", crt, "--key", key) as (_, printed):
+    with running(project.directory, environment, "--host", "0.0.0.0", "--certificate", crt, "--key", key) as (_, printed):
         port = re.findall(r"https://\S+:(\d+)", printed)[0]
         url = f"https://127.0.0.1:{port}"
         body = f'{{"name": "bob", "password": "{PASSWORD}"}}'.encode()
@@ -576,7 +576,7 @@ def test_with_a_certificate_it_encrypts(
 
 
 def test_without_one_it_warns_that_others_can_read_along(project: Project, environment: dict[str, str]) -> None:
-    with running(project.folder, environment, "--host", "0.0.0.0") as (_, printed):
+    with running(project.directory, environment, "--host", "0.0.0.0") as (_, printed):
         pass
 
     assert "Warning: nothing is encrypted." in printed
@@ -612,7 +612,7 @@ def test_links_are_not_given_to_other_machines(project: Project, curate: Curate,
 
 def test_behind_a_proxy_nobody_comes_in_without_an_account(project: Project, curate: Curate) -> None:
     for name in ("ada", "bob"):
-        remove_reviewer(project.folder, name)
+        remove_reviewer(project.directory, name)
 
     done = curate("review", project.folder, "--no-browser", "--public-url", "https://labels.example")
 
@@ -624,7 +624,7 @@ def test_behind_a_proxy_nobody_comes_in_without_an_account(project: Project, cur
 def test_what_ends_services_ends_it_as_ctrl_c_does(
     project: Project, environment: dict[str, str], number: signal.Signals
 ) -> None:
-    with running(project.folder, environment) as (server, _):
+    with running(project.directory, environment) as (server, _):
         server.send_signal(number)
         assert server.stdout is not None
         said = server.stdout.read()

@@ -125,7 +125,7 @@ def test_flag_in_a_terminal_is_a_newer_version(site: Site, project: Project) -> 
     browser = site.person()
     say(browser, answer(items(browser, 1)[0]["id"], "relabel", label="blue"))
 
-    library.flag(project.folder, workers=1)
+    library.flag(project.directory, workers=1)
 
     assert news(browser)["version"] == "v3"
     assert browser.post("/api/load", json={}).json()["version"] == "v3"
@@ -180,7 +180,7 @@ def test_a_blind_sample_stays_as_it_was_drawn(site: Site, project: Project) -> N
     say(browser, answer(drawn[0]["id"], "relabel", label="blue"), answer(drawn[1]["id"], "drop"))
     before = browser.get("/api/progress").json()["estimate"]
 
-    library.apply(project.folder, workers=1)
+    library.apply(project.directory, workers=1)
     suspect(project, {"blue/00.jpg": 0.2})
     browser.post("/api/load", json={})
     after = browser.get("/api/progress").json()
@@ -204,9 +204,9 @@ def test_another_server_offers_what_one_has_ranked_and_a_later_one_begins_with_i
 def test_the_next_version_holds_the_newer_suspicions(site: Site, project: Project) -> None:
     suspect(project, {"blue/00.jpg": 0.2})
 
-    made = library.apply(project.folder, workers=1)
+    made = library.apply(project.directory, workers=1)
 
-    rows = library.table(project.folder)
+    rows = library.table(project.directory)
     assert made.is_new
     assert rows.loc[rows["label_error"].fillna(False).astype(bool), "path"].tolist() == ["blue/00.jpg"]
 
@@ -237,10 +237,10 @@ def test_a_decision_counts_after_apply_has_run_in_between(site: Site, project: P
     browser = site.person()
     first, second, *_ = items(browser)
     say(browser, answer(first["id"], "relabel", label="blue"))
-    library.apply(project.folder, workers=1)
+    library.apply(project.directory, workers=1)
 
     receipt = say(browser, answer(second["id"], "relabel", label="blue"))
-    applied = library.apply(project.folder, workers=1)
+    applied = library.apply(project.directory, workers=1)
 
     assert receipt["progress"]["news"]["version"] == "v3"
     assert (applied.decided, applied.changed, applied.stale) == (2, 1, [])
@@ -251,13 +251,13 @@ def test_a_picture_that_left_since_can_still_be_decided_on_and_is_told_as_stale(
     first, second, *_ = items(browser)
     write(project.folder / first["path"], tinted("green", 99))
     (project.folder / second["path"]).unlink()
-    library.clean(project.folder, workers=1)
+    library.clean(project.directory, workers=1)
     browser.post("/api/load", json={})
 
     receipt = say(browser, answer(first["id"], "keep"), answer(second["id"], "keep"))
 
     assert (len(receipt["saved"]), receipt["refused"]) == (2, [])
-    assert [one.path for one in library.apply(project.folder, workers=1).stale] == [first["path"], second["path"]]
+    assert [one.path for one in library.apply(project.directory, workers=1).stale] == [first["path"], second["path"]]
 
 
 def test_what_a_browser_kept_is_taken_by_a_new_session_that_does_not_doubt_the_label(
@@ -277,7 +277,7 @@ def test_the_page_is_told_of_a_new_version_while_it_only_looks(site: Site, proje
     browser = site.person()
     held = [one["id"] for one in items(browser, 2)]
     say(browser, answer(items(browser, 3)[2]["id"], "relabel", label="green"))
-    library.apply(project.folder, workers=1)
+    library.apply(project.directory, workers=1)
 
     told = browser.post("/api/leases", json={"tab": "t", "items": held}).json()["news"]
 
@@ -327,7 +327,7 @@ def test_ranking_again_learns_from_what_was_decided(site: Site, project: Project
 def test_ranking_again_says_what_flag_says(project: Project) -> None:
     flag_again(project, workers=1)
     ours = read_opinions(project.cache)["flag"]
-    library.flag(project.folder, workers=1)
+    library.flag(project.directory, workers=1)
     theirs = read_opinions(project.cache)["flag"]
 
     assert ours.rows.equals(theirs.rows)

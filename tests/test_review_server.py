@@ -740,7 +740,7 @@ def test_a_kill_at_any_moment_loses_no_acknowledged_answer(tmp_path: Path, envir
     rng = random.Random(7)
     ports = set()
     for life in range(6):
-        with running(project.folder, environment, *by) as (server, links):
+        with running(project.directory, environment, *by) as (server, links):
             browsers = [Browser(link) for link in links]
             ports |= {browser.port for browser in browsers}
             for (name, journal), browser in zip(sent.items(), browsers, strict=True):
@@ -771,7 +771,7 @@ def test_a_kill_at_any_moment_loses_no_acknowledged_answer(tmp_path: Path, envir
 def test_a_full_disk_is_said_and_nothing_acknowledged_is_lost(project: Project, environment: dict[str, str]) -> None:
     """No file may grow beyond 512 kB, and each request has notes of 200 kB."""
     acknowledged: set[str] = set()
-    with running(project.folder, environment, before=["sh", "-c", 'ulimit -f 1000; exec "$@"', "sh"]) as (_, (link,)):
+    with running(project.directory, environment, before=["sh", "-c", 'ulimit -f 1000; exec "$@"', "sh"]) as (_, (link,)):
         browser = Browser(link)
         item = browser.ask("GET", "/api/next?queue=errors&tab=t")[0]["items"][0]["id"]
         for _ in range(10):
@@ -793,7 +793,7 @@ def test_a_full_disk_is_said_and_nothing_acknowledged_is_lost(project: Project, 
 def test_the_end_tells_how_many_decisions_were_made_and_how_to_apply_them(
     project: Project, environment: dict[str, str]
 ) -> None:
-    with running(project.folder, environment) as (server, (link,)):
+    with running(project.directory, environment) as (server, (link,)):
         browser = Browser(link)
         item = browser.ask("GET", "/api/next?queue=errors&tab=t")[0]["items"][0]
         browser.ask("POST", "/api/decisions", {"tab": "t", "decisions": [answer(item["id"], "relabel", label="dogs")]})
@@ -809,7 +809,7 @@ def test_the_end_tells_how_many_decisions_were_made_and_how_to_apply_them(
 
 
 def test_at_the_end_the_decisions_can_be_applied(project: Project, environment: dict[str, str], curate: Curate) -> None:
-    with running(project.folder, environment, "--apply") as (server, (link,)):
+    with running(project.directory, environment, "--apply") as (server, (link,)):
         browser = Browser(link)
         item = browser.ask("GET", "/api/next?queue=errors&tab=t")[0]["items"][0]
         browser.ask("POST", "/api/decisions", {"tab": "t", "decisions": [answer(item["id"], "relabel", label="dogs")]})
@@ -824,7 +824,7 @@ def test_at_the_end_the_decisions_can_be_applied(project: Project, environment: 
 
 def test_a_used_link_that_is_opened_again_makes_another_one(project: Project, environment: dict[str, str]) -> None:
     """Who opened it first was another program, or the other browser."""
-    with running(project.folder, environment, "--by", "ada", "--by", "bob") as (server, links):
+    with running(project.directory, environment, "--by", "ada", "--by", "bob") as (server, links):
         for _ in range(2):
             connection = http.client.HTTPConnection("127.0.0.1", int(links[1].split(":")[2].split("/")[0]))
             connection.request("GET", links[1][links[1].index("/?") :])
@@ -840,9 +840,9 @@ def test_a_used_link_that_is_opened_again_makes_another_one(project: Project, en
 def test_a_session_comes_back_at_the_same_address_unless_it_is_taken(
     project: Project, environment: dict[str, str]
 ) -> None:
-    with running(project.folder, environment) as (_, (first,)), running(project.folder, environment) as (_, (other,)):
+    with running(project.directory, environment) as (_, (first,)), running(project.directory, environment) as (_, (other,)):
         pass
-    with running(project.folder, environment, "--port", "0") as (_, (again,)):
+    with running(project.directory, environment, "--port", "0") as (_, (again,)):
         pass
 
     ports = [link.split("/?")[0] for link in (first, other, again)]
@@ -855,7 +855,7 @@ def test_the_page_is_opened_in_the_browser(project: Project, environment: dict[s
     program = tmp_path / "browser"
     program.write_text(f'#!/bin/sh\nprintf %s "$1" > {opened}.new && mv {opened}.new {opened}\n')
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
-    line = command("review", project.folder)
+    line = command("review", project.directory)
     with subprocess.Popen(
         line, env=environment | {"BROWSER": str(program)}, stdout=subprocess.PIPE, text=True
     ) as server:
@@ -870,7 +870,7 @@ def test_the_page_is_opened_in_the_browser(project: Project, environment: dict[s
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a machine has no second address of its own")
 def test_only_this_machine_is_served(project: Project, environment: dict[str, str]) -> None:
-    with running(project.folder, environment) as (_, (link,)):
+    with running(project.directory, environment) as (_, (link,)):
         port = int(link.split(":")[2].split("/")[0])
         with socket.socket() as other:
             other.bind(("127.0.0.2", port))  # taken, if the server listened on every address
@@ -878,7 +878,7 @@ def test_only_this_machine_is_served(project: Project, environment: dict[str, st
 
 def test_addresses_that_no_browser_sends_lead_nowhere(project: Project, environment: dict[str, str]) -> None:
     """Over a real connection, as browsers and test clients tidy up such paths."""
-    with running(project.folder, environment) as (_, (link,)):
+    with running(project.directory, environment) as (_, (link,)):
         browser = Browser(link)
         for path in ("/static/../server.py", "/static/../../../../../etc/passwd", "//etc/passwd", "/../etc/passwd"):
             assert browser.ask("GET", path)[0] in (
@@ -966,7 +966,7 @@ def test_without_opinions_it_says_what_to_run_and_serves_the_rest(photos: Path, 
 
 def test_no_picture_is_opened_before_it_is_shown(project: Project) -> None:
     """A session starts at once however many there are, and also while the disk with the pictures is away."""
-    for file in [*project.folder.rglob("*.jpg"), *(one for one in project.objects.rglob("*") if one.is_file())]:
+    for file in [*project.directory.rglob("*.jpg"), *(one for one in project.objects.rglob("*") if one.is_file())]:
         file.unlink()
 
     with served(project) as site:
@@ -1015,7 +1015,7 @@ def test_apply_goes_by_the_settings_of_the_version(photos: Path, curate: Curate)
 
 def test_apply_names_decisions_whose_picture_has_changed(project: Project, curate: Curate) -> None:
     decided(project, curate, "cats/0.jpg", "--label", "dogs")
-    write(project.folder / "cats" / "0.jpg", PICTURES[9])
+    write(project.directory / "cats" / "0.jpg", PICTURES[9])
 
     done = curate("apply", project.folder)
 

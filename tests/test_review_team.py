@@ -50,7 +50,7 @@ def test_a_team_reviews_and_applies_by_a_database(
 ) -> None:
     monkeypatch.setitem(environment, "CURATE_REVIEW_LOG", url)
     cleaned = process("clean", project.folder)
-    with running(project.folder, environment) as (server, (link,)):
+    with running(project.directory, environment) as (server, (link,)):
         browser = Browser(link)
         item = browser.ask("GET", "/api/next?queue=errors&tab=t")[0]["items"][0]
         said = answer(item["id"], "relabel", label="dogs")
@@ -99,9 +99,9 @@ def test_the_settings_of_the_store_name_the_database_and_the_variable_goes_befor
 
 def test_a_reviewer_of_the_database_signs_in(project: Project, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CURATE_REVIEW_LOG", url)
-    add_reviewer(project.folder, "bob", "a long enough password")
+    add_reviewer(project.directory, "bob", "a long enough password")
 
-    assert [one.name for one in reviewers(project.folder)] == ["bob"]
+    assert [one.name for one in reviewers(project.directory)] == ["bob"]
 
 
 COMMANDS = [
@@ -235,7 +235,7 @@ def test_decisions_are_copied_with_their_digests_and_all_that_belongs_to_them(
     append(file, made)
     with open_engine(file) as engine, engine.begin() as connection:
         write_guideline(connection, "cats", "They purr.", "ada", instead_of="")
-    add_reviewer(project.folder, "bob", "a long enough password")
+    add_reviewer(project.directory, "bob", "a long enough password")
     before = read_events(file)
     monkeypatch.setenv("CURATE_REVIEW_LOG", url)
 
@@ -249,7 +249,7 @@ def test_decisions_are_copied_with_their_digests_and_all_that_belongs_to_them(
     with open_engine(url) as engine, engine.begin() as connection:
         assert [one.text for one in read_versions(connection, "cats")] == ["They purr."]
         write_guideline(connection, "dogs", "They bark.", "ada", instead_of="")
-    assert [one.name for one in reviewers(project.folder)] == ["bob"]
+    assert [one.name for one in reviewers(project.directory)] == ["bob"]
     assert not file.exists()
 
 
@@ -271,7 +271,7 @@ def test_decisions_in_a_database_are_not_forgotten_where_nothing_names_it(
     append(project.store / "review.db", [new_decision("cats/0.jpg", "abc", "keep", "ada")])
     with monkeypatch.context() as patch:
         patch.setenv("CURATE_REVIEW_LOG", url)
-        copy_log(project.folder)
+        copy_log(project.directory)
 
     done = curate("apply", project.folder)
 
@@ -304,18 +304,18 @@ def test_nothing_is_copied_over_decisions_nor_from_an_edited_log(
     append(url, [new_decision("cats/1.jpg", "abc", "keep", "ada")])
     monkeypatch.setenv("CURATE_REVIEW_LOG", url)
     with pytest.raises(StoreError, match="holds decisions already"):
-        copy_log(project.folder)
+        copy_log(project.directory)
     with open_engine(file) as engine, engine.begin() as connection:
         connection.exec_driver_sql("UPDATE decisions SET answer = 'drop'")
     with pytest.raises(StoreError, match="Decision 1 is not what was written"):
-        copy_log(project.folder)
+        copy_log(project.directory)
 
     assert len(read_log(file)) == len(read_log(url)) == 1
 
 
 def test_there_must_be_something_to_copy_and_where_to(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SettingsError, match="no database to copy decisions to"):
-        copy_log(project.folder)
+        copy_log(project.directory)
     monkeypatch.setenv("CURATE_REVIEW_LOG", NOWHERE)
     with pytest.raises(SourceError, match="nothing to copy"):
-        copy_log(project.folder)
+        copy_log(project.directory)

@@ -27,7 +27,7 @@ def test_five_people_empty_a_queue_and_nothing_is_lost_or_asked_twice(
     project = many(tmp_path / "pictures", ITEMS)
     where = {"CURATE_REVIEW_LOG": str(log)} if is_url(log) else {}
 
-    with links_of(project.folder, PEOPLE, environment | where, "--no-measure") as links:
+    with links_of(project.directory, PEOPLE, environment | where, "--no-measure") as links:
         worked = work(browser, links)
 
     check(worked, log if is_url(log) else project.review_log, ITEMS)

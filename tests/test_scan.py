@@ -401,9 +401,11 @@ def test_one_worker_and_two_write_the_same_table(photos: Path, tmp_path: Path) -
 
 
 def test_every_check_writes_its_facts(photos: Path) -> None:
+    """But thumbnails, which lie beside the facts."""
     table = clean(photos).table
 
-    assert {column.name for check in all_checks().values() for column in check.facts} <= set(table.columns)
+    columns = [column for check in all_checks().values() for column in check.facts]
+    assert {column.name for column in columns if column.dtype != "binary"} <= set(table.columns)
 
 
 def test_a_measurement_that_lacks_a_column_of_today_is_made_again(photos: Path) -> None:

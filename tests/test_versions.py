@@ -15,7 +15,7 @@ from conftest import LONG_AGO_S, PICTURES, Curate, picture, write
 from curate import versions
 from curate.checks import all_checks
 from curate.errors import CurateError, StoreError, VersionNotFound
-from curate.history import tags, untag
+from curate.history import COMPARED, compare, tags, untag
 from curate.objects import digest_of
 from curate.pipeline import in_order
 
@@ -60,7 +60,7 @@ def test_twenty_versions_read_back_as_they_were_committed(photos: Path) -> None:
         committed.append(library.clean(photos, workers=1).table)
 
     names = {path.name for path in (store_of(photos) / "versions").glob("*.parquet")}
-    assert {name for name in names if "snapshot" in name} == {f"{n:04d}.snapshot.parquet" for n in (1, 8, 16)}
+    assert {name for name in names if "snapshot" in name} == {f"{n:04d}.snapshot.parquet" for n in (1, 4, 8, 14)}
     for number, table in enumerate(committed, start=1):
         back = library.table(photos, f"v{number}")
         assert set(frozen(table).columns) - set(back.columns) <= _binary_columns()
@@ -410,3 +410,168 @@ def test_an_id_is_the_same_on_any_machine() -> None:
     )
 
     assert versions.version_id(table, {}) == hashlib.sha256(b"{}a.jpg\0x\0cat\0\0\0").hexdigest()
+
+
+# The id of each table as it was before versions were hashed by whole columns: an id that changes would break every pin.
+PLAIN = "cdacdd744da428d913aa28ef2980f8d27de3fe2f9cd6d46de9d8d4da650822c6"
+
+
+def _five_rows() -> pd.DataFrame:
+    """Unsorted, with a picture that was dropped, missing values, and letters of all kinds."""
+    return pd.DataFrame(
+        {
+            "path": ["b/2.jpg", "a/1.jpg", "ü.jpg", "c.jpg", "Z.jpg"],
+            "sha256": ["22", "11", None, "33", "44"],
+            "keep": [True, True, True, False, True],
+            "final_label": ["cat", None, "größe", "dog", "cat"],
+            "split": ["train", None, "val", "test", "train"],
+        }
+    )
+
+
+def _with_balance() -> pd.DataFrame:
+    repeat = pd.Series([2, None, 1, 1, 3], dtype="Int64")
+    return _five_rows().assign(repeat=repeat, weight=pd.Series([0.1, None, 1 / 3, 1, 2.5e-7], dtype="float32"))
+
+
+def test_ids_are_those_of_the_releases_before() -> None:
+    table, balanced = _five_rows(), _with_balance()
+
+    assert versions.version_id(table, {}) == PLAIN
+    assert versions.version_id(table.iloc[::-1], {}) == PLAIN
+    assert versions.version_id(table.astype({"final_label": "category"}), {}) == PLAIN
+    assert versions.version_id(table.astype("object").astype({"keep": bool}), {}) == PLAIN
+    assert versions.version_id(table, {"size": 32}).startswith("ba35cef66bc020e9")
+    assert versions.version_id(balanced, {}).startswith("ae9278875af5b0be")
+    assert versions.version_id(balanced.drop(columns="split"), {}).startswith("b4888e570c86cc76")
+    assert versions.version_id(table.assign(split=None), {}).startswith("59f200a4c91cf543")
+    assert versions.version_id(table[:0], {}) == hashlib.sha256(b"{}").hexdigest()
+
+
+# ---- Snapshots and deltas
+
+
+def _table(rows: int) -> pd.DataFrame:
+    paths = [f"{number:04d}.jpg" for number in range(rows)]
+    digests = [f"{number:064x}" for number in range(rows)]
+    decided = {"keep": True, "reasons": "", "final_label": "cat", "decided_by": ""}
+    return pd.DataFrame({"path": paths, "sha256": digests, **decided})
+
+
+def _relabel(table: pd.DataFrame, rows: slice, label: str) -> pd.DataFrame:
+    label_column = table["final_label"].copy()
+    label_column.iloc[rows] = label
+    return table.assign(final_label=label_column)
+
+
+def _committed(folder: Path, table: pd.DataFrame) -> str:
+    """What the next version was written as: snapshot or delta."""
+    made = versions.commit(folder, table, "test", {}, {})
+    assert made is not None
+    assert versions.read_decisions(folder, made)["final_label"].tolist() == table["final_label"].tolist()
+    return made.decisions.split(".")[1]
+
+
+def test_small_changes_never_write_the_whole_table(tmp_path: Path) -> None:
+    table = _table(1000)
+    kinds = [_committed(tmp_path, table)]
+    for number in range(20):
+        table = _relabel(table, slice(number, number + 2), f"dog{number}")
+        kinds.append(_committed(tmp_path, table))
+
+    assert kinds == ["snapshot"] + ["delta"] * 20
+
+
+def test_a_snapshot_is_written_when_the_deltas_hold_half_the_rows(tmp_path: Path) -> None:
+    """Of 100 rows: 30, then 20 more, are 50 in all; 10 more are too many."""
+    table = _table(100)
+    kinds = [_committed(tmp_path, table)]
+    for number, changed in enumerate((30, 20, 10, 30)):
+        table = _relabel(table, slice(changed), f"dog{number}")
+        kinds.append(_committed(tmp_path, table))
+
+    assert kinds == ["snapshot", "delta", "delta", "snapshot", "delta"]
+
+
+def test_a_snapshot_is_written_after_many_deltas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(versions, "MOST_DELTAS", 3)
+    table = _table(1000)
+    kinds = []
+    for number in range(6):
+        table = _relabel(table, slice(1), f"dog{number}")
+        kinds.append(_committed(tmp_path, table))
+
+    assert kinds == ["snapshot", "delta", "delta", "delta", "snapshot", "delta"]
+
+
+def test_a_store_with_a_snapshot_at_every_eighth_version_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the releases before wrote them, whatever had changed; and it is gone on with."""
+    written = []
+    table = _table(40)
+    for number in range(1, 11):
+        monkeypatch.setattr(versions, "SNAPSHOT_SHARE", 0 if number == 8 else 1000)
+        table = _relabel(table, slice(number, number + 5), f"dog{number}")[number % 3 :].reset_index(drop=True)
+        _committed(tmp_path, table)
+        written.append(table)
+    monkeypatch.undo()
+
+    assert [one.decisions.split(".")[1] for one in versions.read_versions(tmp_path)] == [
+        "snapshot" if number in (1, 8) else "delta" for number in range(1, 11)
+    ]
+    for version, then in zip(versions.read_versions(tmp_path), written, strict=True):
+        assert versions.read_decisions(tmp_path, version).to_dict("list") == then.to_dict("list")
+
+
+def test_rows_come_go_and_come_back_along_deltas(tmp_path: Path) -> None:
+    table = _table(100)
+    written = [table, table.drop(index=[3, 50]), _relabel(table.drop(index=[50]), slice(3, 4), "dog"), table]
+    for one in written:
+        versions.commit(tmp_path, one.reset_index(drop=True), "test", {}, {})
+
+    for version, then in zip(versions.read_versions(tmp_path), written, strict=True):
+        assert versions.read_decisions(tmp_path, version).to_dict("list") == then.to_dict("list")
+
+
+def test_a_version_of_the_same_rows_that_was_made_otherwise_is_read(tmp_path: Path) -> None:
+    table = _table(10)
+    versions.commit(tmp_path, table, "test", {}, {})
+
+    made = versions.commit(tmp_path, table, "test", {}, {}, recipe=versions.Recipe(splits={"val": 0.1}))
+
+    assert made is not None
+    assert made.decisions == "0002.delta.parquet"
+    assert versions.read_decisions(tmp_path, made).to_dict("list") == table.to_dict("list")
+
+
+def test_only_the_columns_that_are_asked_for_are_read(tmp_path: Path) -> None:
+    table = _table(10)
+    for label in ("cat", "dog"):
+        versions.commit(tmp_path, _relabel(table, slice(2), label), "test", {}, {})
+
+    found = versions.read_decisions(tmp_path, versions.find_version(tmp_path, None), ["final_label", "split"])
+
+    assert list(found.columns) == ["path", "final_label"]
+    assert found["final_label"].tolist() == ["dog"] * 2 + ["cat"] * 8
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "changes"), [(1, 2, 2), (2, 4, 3), (4, 2, 3), (1, 4, 1), (3, 3, 0), (2, 5, 61), (5, 1, 61)]
+)
+def test_rows_that_differ_are_found_whether_deltas_lead_there_or_not(
+    tmp_path: Path, one: int, other: int, changes: int
+) -> None:
+    """The fifth version is a snapshot. Against a comparison of the whole tables."""
+    table = _table(100)
+    tables = [table, _relabel(table, slice(2), "dog"), _relabel(table, slice(1), "elk"), table.drop(index=[7])]
+    tables.append(_relabel(tables[-1], slice(60), "fox"))
+    for rows in tables:
+        versions.commit(tmp_path, rows.reset_index(drop=True), "test", {}, {})
+    before, after = (versions.find_version(tmp_path, str(number)) for number in (one, other))
+
+    found = compare(*versions.read_differing(tmp_path, before, after, COMPARED))
+
+    whole = [versions.read_decisions(tmp_path, version) for version in (before, after)]
+    assert found.to_dict("list") == compare(*whole).to_dict("list")
+    assert len(found) == changes

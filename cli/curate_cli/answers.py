@@ -14,7 +14,14 @@ if TYPE_CHECKING:
 
 
 def exchange(
-    folder: Path, store: Path | None, *, people: bool, out: Path | None, file: Path | None, as_json: bool = False
+    folder: Path,
+    store: Path | None,
+    *,
+    people: bool,
+    out: Path | None,
+    file: Path | None,
+    as_json: bool = False,
+    network: bool = False,
 ) -> bool:
     """Do what was asked for, if anything. Returns whether it was."""
     from curate.agreement import agreement, told
@@ -26,7 +33,7 @@ def exchange(
         _print_imported(import_answers(folder, file, store=store))
         click.echo(f"Next: {command_line('apply', Project.at(folder, store))}")
     if out is not None:
-        _export(folder, out, store)
+        _export(folder, out, store, network)
     if as_json and not people:
         raise click.UsageError("--json goes with --people: a session prints no data.")
     if people and as_json:
@@ -36,19 +43,21 @@ def exchange(
     return people or out is not None or file is not None
 
 
-def _export(folder: Path, out: Path, store: Path | None) -> None:
+def _export(folder: Path, out: Path, store: Path | None, network: bool) -> None:
     """Write the answers to a CSV file, or the pictures as tasks for Label Studio. out: "labelstudio", "csv", a file."""
     from curate.answers import export_answers
     from curate.exporting import export
+    from curate.project import Project
     from curate_cli.output import bar
 
+    name = Project.at(folder, store).folder.name
     if str(out) == "labelstudio":
-        beside = folder.absolute().name + ".labelstudio"
-        done = export(folder, beside, format="labelstudio", store=store, progress=bar)
+        beside = f"{name}.labelstudio"
+        done = export(folder, beside, format="labelstudio", store=store, network=network, progress=bar)
         click.echo(f"{done.images:,} pictures of {done.version} written to {beside}, as tasks for Label Studio")
         click.echo(f"What people say there comes back by: curate review {folder} --import FILE")
         return
-    file = Path(folder.absolute().name + ".answers.csv") if str(out) == "csv" else out
+    file = Path(f"{name}.answers.csv") if str(out) == "csv" else out
     click.echo(f"{export_answers(folder, file, store=store):,} answers written to {file}")
 
 

@@ -19,17 +19,18 @@ from pkgutil import iter_modules
 import click
 
 from curate_cli import commands
+from curate_cli.events import Events
 
 # Read by numpy when it is imported. Its many small matrix products lose more by waking threads than they gain; work
 # that is worth dividing is divided by curate itself, over processes or threads.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 SECTIONS = {
-    "Curate": ("init", "run", "clean", "prelabel", "flag", "report"),
+    "Curate": ("init", "run", "clean", "add", "watch", "prelabel", "flag", "report"),
     "Review": ("next", "review", "reviewers", "decide", "apply"),
-    "Train": ("normalize", "split", "rebalance", "prove", "export", "pin"),
+    "Train": ("normalize", "split", "rebalance", "prove", "card", "export", "pin"),
     "Exchange": ("import", "formats"),
-    "Look": ("status", "why", "shortcuts", "table", "checks", "models"),
+    "Look": ("status", "why", "shortcuts", "drift", "table", "checks", "models"),
     "Versions": ("log", "show", "diff", "tag", "undo", "verify"),
 }
 
@@ -84,48 +85,86 @@ def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80})
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version.")
-def cli() -> None:
+@click.option(
+    "--progress-fd",
+    type=click.IntRange(0),
+    metavar="N",
+    envvar="CURATE_PROGRESS_FD",
+    help="Tell progress in lines of JSON on file descriptor N (docs/progress.md). It goes before the command.",
+)
+@click.pass_context
+def cli(ctx: click.Context, progress_fd: int | None) -> None:
     """Turn a folder of images into a training set that people can trust.
 
     Start with `curate clean DIR`. Your folder is never changed; everything curate
     knows is kept beside it, in DIR.curate. Nothing uses the network but
     `curate models pull`, and what you give --network.
     """
+    if progress_fd is not None:
+        ctx.ensure_object(Events).open(progress_fd, ctx.invoked_subcommand)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; every expected error ends in a message and an exit code."""
-    from curate.errors import CurateError, StoreError
-
     if arguments is None:
         _collect_little_garbage()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a file name may hold what this terminal can't show
+    events, code = Events(), 1  # 1: of a traceback, and of what else Python ends with
     try:
-        sys.exit(_run(arguments))
+        code = _run(arguments, events)
+    except Exception as error:
+        events.tell("error", message=f"{type(error).__name__}: {error}", hint="")
+        raise
+    finally:
+        events.end(code)
+    sys.exit(code)
+
+
+def _run(arguments: Sequence[str] | None, events: Events) -> int:
+    """The exit code, with every expected error told."""
+    from curate.errors import CurateError, StoreError
+
+    try:
+        return _result(arguments, events)
     except CurateError as error:
-        _say(str(error), error.hint)
-        sys.exit(3 if isinstance(error, StoreError) else 2)
+        _say(str(error), error.hint, events)
+        return 3 if isinstance(error, StoreError) else 2
     except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
+        told = _with_place(error)
+        told.show()
+        events.tell("error", message=told.format_message(), hint="")
+        return told.exit_code
     except (KeyboardInterrupt, click.Abort):
-        click.echo("Interrupted. What was measured is kept; the same command goes on from there.", err=True)
-        sys.exit(130)
+        message = "Interrupted. What was measured is kept; the same command goes on from there."
+        click.echo(message, err=True)
+        events.tell("error", message=message, hint="")
+        return 130
     except BrokenPipeError:  # `curate table DIR | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
+        return 0
     except OSError as error:
         where = f"{str(error.filename)!r}: " if error.filename else ""
-        _say(f"{where}{error.strerror or error}.", "Nothing that was measured is lost; run the same command again.")
-        sys.exit(3)
+        again = "Nothing that was measured is lost; run the same command again."
+        _say(f"{where}{error.strerror or error}.", again, events)
+        return 3
 
 
-def _run(arguments: Sequence[str] | None) -> int:
-    """The exit code."""
+def _with_place(error: click.ClickException) -> click.ClickException:
+    """The error; of the option that only the group has, it says where that goes."""
+    if not isinstance(error, click.NoSuchOption) or error.option_name != "--progress-fd":
+        return error
+    place = "It goes before the command: curate --progress-fd N …"
+    return click.UsageError(f"{error.format_message()} {place}", error.ctx)
+
+
+def _result(arguments: Sequence[str] | None, events: Events) -> int:
+    """The exit code of the command."""
     try:
-        return cli.main(arguments, standalone_mode=False) or 0
+        return cli.main(arguments, standalone_mode=False, obj=events) or 0
+    except SystemExit as end:  # how commands give theirs
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
     finally:
         sys.stdout.flush()  # if the reader is gone, here is the last place to say so
 
@@ -136,9 +175,10 @@ def _collect_little_garbage() -> None:
     atexit.register(gc.freeze)  # and once more before the process ends, 90 ms
 
 
-def _say(message: str, hint: str) -> None:
+def _say(message: str, hint: str, events: Events) -> None:
     from curate.paths import printable
 
     click.echo(f"Error: {printable(message)}", err=True)
     if hint:
         click.echo(f"Hint: {printable(hint)}", err=True)
+    events.tell("error", message=message, hint=hint)

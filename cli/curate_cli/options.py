@@ -10,7 +10,22 @@ import click
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
-folder: Decorator = click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, readable=False))
+
+class Folder(click.Path):
+    """A folder as a Path; a URL like s3://bucket/pictures as the string that it is: paths have no "//"."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The URL, or what click makes of a path."""
+        if isinstance(value, str) and "://" in value:
+            from curate.storage import is_remote
+
+            if is_remote(value):
+                return value
+        return super().convert(value, param, ctx)
+
+
+FOLDER = Folder(path_type=Path, readable=False)
+folder: Decorator = click.argument("folder", metavar="DIR", type=FOLDER)
 store: Decorator = click.option(
     "--store",
     type=click.Path(path_type=Path, readable=False),
@@ -45,7 +60,14 @@ assignments: Decorator = click.option(
     metavar="KEY=VALUE",
     help="Change any setting, e.g. checks.blurry.min_sharpness=0.2.",
 )
-workers: Decorator = click.option("--workers", type=click.IntRange(1), help="Processes. Default: one per core.")
+executor: Decorator = click.option(
+    "--executor",
+    type=click.Choice(["serial", "processes", "ray"]),
+    help="Where pictures are worked on. Default: processes.",
+)
+workers: Decorator = click.option(
+    "--workers", type=click.IntRange(1), help="How many at a time. Default: one per core."
+)
 network: Decorator = click.option("--network", is_flag=True, help="Allow remote storage and web addresses.")
 as_json: Decorator = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 

@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from curate.paths import printable
-from curate.progress import Advance, no_advance
+from curate.progress import Advance, Tally, telling
+from curate_cli.events import this_commands_events, told
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from curate.modelling import Modelled
     from curate.project import Project
+    from curate.sources import Source
     from curate.versions import Version
 
 WIDTH = 80
@@ -34,15 +36,17 @@ WAITING = (
 
 @contextmanager
 def bar(title: str, total: int) -> Iterator[Advance]:
-    """A progress bar with rate and ETA on stderr; nothing when stderr is no terminal, or within a second."""
-    if not sys.stderr.isatty():
-        yield no_advance
-        return
-    from tqdm import tqdm
+    """Progress of one stage: a line on stderr if that is a terminal, and events for --progress-fd."""
+    from curate_cli.progress_line import drawn
 
-    tqdm.monitor_interval = 0  # its monitor is a thread, and forking workers with threads about is asking for it
-    with tqdm(total=total, desc=title, unit=" images", delay=1, leave=False, dynamic_ncols=True) as shown:
-        yield shown.update
+    tally, waited_s = Tally(title, total), this_commands_events().seconds
+    with drawn(tally, waited_s) as draw, told(tally) as tell:
+        yield telling(tally, draw, tell)
+
+
+def tell_version(version: Version | None, *, is_new: bool) -> None:
+    """Put the version that a command leaves behind into the last event. is_new: whether it was made now."""
+    this_commands_events().made(version, is_new)
 
 
 def print_json(value: Any) -> None:
@@ -51,7 +55,9 @@ def print_json(value: Any) -> None:
 
 
 def _plain(value: Any) -> Any:
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+    from curate.sources import Bucket
+
+    if dataclasses.is_dataclass(value) and not isinstance(value, (type, Bucket)):
         return {one.name: getattr(value, one.name) for one in dataclasses.fields(value)}
     return value.item() if hasattr(value, "item") else str(value)
 
@@ -86,9 +92,16 @@ def name_some(paths: Sequence[str], most: int = 3) -> str:
     return shown + (f" and {len(paths) - most:,} more" if len(paths) > most else "")
 
 
-def home(path: Path) -> str:
+def home(path: Source) -> str:
     """A path as people know it, seen from here."""
     return printable(_from_here(path))
+
+
+# Of pictures in a bucket, these commands need --network.
+READ_PICTURES = frozenset(
+    """apply card clean drift export flag init next normalize prelabel prove rebalance report review run shortcuts split
+    status verify""".split()
+)
 
 
 def command_line(verb: str, project: Project, *rest: str) -> str:
@@ -97,10 +110,14 @@ def command_line(verb: str, project: Project, *rest: str) -> str:
     words = ["curate", verb, f"./{folder}" if folder.startswith("-") else folder, *rest]
     if not project.has_default_store:
         words += ["--store", _from_here(project.store)]
+    if not isinstance(project.folder, Path) and verb in READ_PICTURES:
+        words.append("--network")
     return printable(shlex.join(words))
 
 
-def _from_here(path: Path) -> str:
+def _from_here(path: Source) -> str:
+    if not isinstance(path, Path):
+        return str(path)
     try:
         return str(path.relative_to(Path.cwd()))
     except (ValueError, OSError):  # elsewhere; or the current folder is gone

@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING
 import click
 
 from curate.paths import printable
-from curate.progress import Advance
+from curate.progress import Advance, Tally, telling
+from curate_cli.events import this_commands_events, told
 from curate_cli.output import WIDTH, shorten
+from curate_cli.progress_line import REDRAW_S, duration, line_of
 
 if TYPE_CHECKING:
     from curate.runs import StageRun
 
-REDRAW_S = 0.1  # more often nobody can read it
-BAR_CELLS = 16
 CLEAR_LINE, CLEAR_BELOW = "\x1b[K", "\x1b[J"  # ECMA-48, which every terminal of today knows
 NAME_CELLS = 11  # "normalize" and "rebalance", and some room
 
@@ -45,6 +45,7 @@ class Screen:
     def watch(self, stage: str, waiting: Sequence[str], ended: StageRun | None) -> None:
         """Take note that a stage begins or has ended, and of those that wait."""
         self._waiting = waiting
+        this_commands_events().run_stage = stage if ended is None else None
         if ended is None:
             self._at_work, self._doing = stage, ""
         else:
@@ -57,19 +58,18 @@ class Screen:
     @contextmanager
     def bar(self, title: str, total: int) -> Iterator[Advance]:
         """Progress of the stage at work: how far it is, how fast, and how long it still takes."""
-        begun, done = time.monotonic(), 0
+        tally = Tally(title, total)
 
-        def advance(count: int) -> None:
-            nonlocal done
-            done += count
+        def draw() -> None:
             if time.monotonic() - self._last_draw > REDRAW_S:
-                self._doing = _progress(title, done, total, time.monotonic() - begun)
+                self._doing = line_of(tally, WIDTH - NAME_CELLS - 3)
                 self._draw()
 
-        self._doing = _progress(title, 0, total, 0)
+        self._doing = line_of(tally, WIDTH - NAME_CELLS - 3)
         self._draw()
         try:
-            yield advance
+            with told(tally) as tell:
+                yield telling(tally, draw, tell)
         finally:
             self._doing = ""
             self._draw()
@@ -104,23 +104,6 @@ class Screen:
     def _write(self, text: str) -> None:
         sys.stderr.write(text)
         sys.stderr.flush()
-
-
-def _progress(title: str, done: int, total: int, seconds: float) -> str:
-    share = min(done / total, 1.0) if total else 1.0
-    filled = int(share * BAR_CELLS)
-    left = f", {duration(seconds * (1 - share) / share)} left" if 0 < share < 1 and seconds > 1 else ""
-    return f"[{'#' * filled}{'.' * (BAR_CELLS - filled)}] {share:4.0%} {title} {done:,}/{total:,}{left}"
-
-
-def duration(seconds: float) -> str:
-    """3 s, 4 min 10 s, 2 h 5 min."""
-    whole = max(round(seconds), 1)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
 def lines_of(one: StageRun) -> str:

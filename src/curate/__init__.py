@@ -16,10 +16,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from curate.adding import add
     from curate.balancing import rebalance
     from curate.choosing import next_
     from curate.confounding import shortcuts
     from curate.dataset import load
+    from curate.describing import card
+    from curate.drifting import drift
     from curate.exporting import export
     from curate.history import diff, log, show, table, tag, undo
     from curate.importing import import_
@@ -34,11 +37,15 @@ if TYPE_CHECKING:
     from curate.reviewing import apply, review
     from curate.runs import run
     from curate.starting import init
+    from curate.watching import watch
 
 __all__ = [
+    "add",
     "apply",
+    "card",
     "clean",
     "diff",
+    "drift",
     "export",
     "flag",
     "import_",
@@ -62,14 +69,18 @@ __all__ = [
     "tag",
     "undo",
     "verify",
+    "watch",
     "why",
 ]
 
 # Imported when first used: `import curate` and `curate --help` must not wait for pandas.
 _HOMES = {
+    "add": "curate.adding",
     "apply": "curate.reviewing",
+    "card": "curate.describing",
     "clean": "curate.pipeline",
     "diff": "curate.history",
+    "drift": "curate.drifting",
     "export": "curate.exporting",
     "flag": "curate.modelling",
     "import_": "curate.importing",
@@ -93,6 +104,7 @@ _HOMES = {
     "tag": "curate.history",
     "undo": "curate.history",
     "verify": "curate.inspection",
+    "watch": "curate.watching",
     "why": "curate.inspection",
 }
 

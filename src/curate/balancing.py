@@ -23,7 +23,8 @@ from curate.invented import Features, paths_of, require_format, write_features
 from curate.pipeline import freeze_as, in_order
 from curate.progress import Progress, silent
 from curate.project import Project
-from curate.settings import RebalanceSettings, Settings, load_settings
+from curate.run_record import RunRecord
+from curate.settings import RebalanceSettings, Settings, load_settings, with_executor
 from curate.stages.balance import BALANCE, is_training
 from curate.stages.labels import TRAIN, VAL
 from curate.strategies import AnyStrategy, Balance, Bools, Ints, Training, all_strategies, epoch_sizes
@@ -74,7 +75,9 @@ def rebalance(
     changes: Mapping[str, Any] | None = None,
     features: str | Path | None = None,
     off: bool = False,
+    executor: str | None = None,
     workers: int | None = None,
+    network: bool = False,
     dry_run: bool = False,
     progress: Progress = silent,
 ) -> Rebalanced:
@@ -85,20 +88,22 @@ def rebalance(
     again. dry_run: try all strategies out, and make no version.
     Raises CurateError; SettingsError for strategies that make no sense together; SourceError without training pictures.
     """
-    project = Project.at(folder, store, config)
+    project = Project.at(folder, store, config, network)
     project.require_store()
-    settings = load_settings(project.config, dict(changes or {}))
+    settings = load_settings(project.config, with_executor(changes, executor, workers))
     chosen = _chosen(settings.rebalance, features, off, dry_run)
-    with project.writing("curate rebalance"):
+    run = RunRecord("curate rebalance", progress)
+    with run.writing(project, settings.executor):
         newest = versions.find_version(project.versions, None)
         if off:
-            return _switched_off(project, newest)
-        scene = _scene(project, newest, settings, workers, progress)
+            return _switched_off(project, newest, run)
+        scene = _scene(project, newest, settings, run.progress)
+        run.note(model=scene.embedded.identity)
         if features is not None:
             return _written(scene, chosen, Path(features))
         if dry_run:
-            return _tried(scene, chosen, progress)
-        return _balanced(scene, chosen)
+            return _tried(scene, chosen, run.progress)
+        return _balanced(scene, chosen, run)
 
 
 def _chosen(
@@ -158,10 +163,10 @@ class _Scene:
         return list(self.embedded.rows["path"].iloc[self.rows])
 
 
-def _scene(project: Project, newest: Version, settings: Settings, workers: int | None, progress: Progress) -> _Scene:
+def _scene(project: Project, newest: Version, settings: Settings, progress: Progress) -> _Scene:
     table = in_order(versions.read_table(project.versions, newest))
     _require_training(table, project, newest)
-    embedded = open_embedded(project, newest.name, settings, workers, progress)
+    embedded = open_embedded(project, newest.name, settings, progress)
     in_train = embedded.in_split(TRAIN)
     rows = np.flatnonzero(in_train & (embedded.labels != NO_LABEL))
     if len(np.unique(embedded.labels[rows])) < 2:
@@ -220,7 +225,7 @@ def _doubtful(table: pd.DataFrame) -> Bools:
     return found
 
 
-def _balanced(scene: _Scene, chosen: tuple[AnyStrategy, ...]) -> Rebalanced:
+def _balanced(scene: _Scene, chosen: tuple[AnyStrategy, ...], run: RunRecord) -> Rebalanced:
     made = balance(scene.training, require_pictures(chosen), scene.settings.rebalance)
     after = scene.named(epoch_sizes(scene.training, made))
     recorded = {
@@ -232,7 +237,7 @@ def _balanced(scene: _Scene, chosen: tuple[AnyStrategy, ...]) -> Rebalanced:
     settings = {**scene.newest.settings, "rebalance": scene.settings.rebalance.model_dump(mode="json")}
     table = _with_balance(scene, made)
     recipe = replace(scene.newest.recipe, balance=recorded)
-    frozen = freeze_as(scene.project, table, "curate rebalance", settings, scene.newest.counts, recipe)
+    frozen = freeze_as(scene.project, table, run, settings, scene.newest.counts, recipe)
     return replace(_result(scene, chosen, made), version=frozen or scene.newest, is_new=frozen is not None)
 
 
@@ -245,14 +250,14 @@ def _with_balance(scene: _Scene, made: Balance) -> pd.DataFrame:
     return scene.table.assign(repeat=every.map(repeat).fillna(1), weight=every.map(weight).fillna(1.0))
 
 
-def _switched_off(project: Project, newest: Version) -> Rebalanced:
+def _switched_off(project: Project, newest: Version, run: RunRecord) -> Rebalanced:
     table = in_order(versions.read_table(project.versions, newest))
     labels: list[str] = list(table.loc[is_training(table), "final_label"].dropna()) if "split" in table else []
     sizes = dict(sorted(Counter(labels).items()))
     table = table.drop(columns=[name for name in BALANCE if name in table])
     settings = {**newest.settings, "rebalance": RebalanceSettings().model_dump(mode="json")}
     recipe = replace(newest.recipe, balance={})
-    made = freeze_as(project, table, "curate rebalance", settings, newest.counts, recipe) if newest.balance else None
+    made = freeze_as(project, table, run, settings, newest.counts, recipe) if newest.balance else None
     return Rebalanced(
         project=project,
         names=(),

@@ -21,8 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from curate.content_keys import content_keys
 from curate.errors import SettingsError
-from curate.neighbours import thumbnail_name
+from curate.neighbours import of_today, places_of
 from curate.stages.labels import canonical_split
 
 if TYPE_CHECKING:
@@ -188,15 +189,16 @@ def near_pairs(table: pd.DataFrame, relations: pd.DataFrame, min_similarity: flo
     """Rows whose thumbnails are at least so similar, by the relations of the check `near_duplicate`.
 
     A duplicate_group holds what resembles its best picture. Two of its members' other look-alikes are in no group with
-    them, but must not be parted from them either. table: with the column thumbnail, NA = none.
+    them, but must not be parted from them either.
     """
-    first: dict[str, int] = {}
-    for row, thumbnail in enumerate(table["thumbnail"]):
-        if isinstance(thumbnail, bytes):
-            first.setdefault(thumbnail_name(thumbnail), row)
+    if not of_today(relations):
+        return []
+    rows = np.flatnonzero(table["sha256"].fillna("") != "")
+    keys, first = np.unique(content_keys(table["sha256"].iloc[rows]), return_index=True)
     alike = relations[relations["similarity"] >= min_similarity]
-    links = zip(alike["thumbnail"].map(first), alike["other"].map(first), strict=True)
-    return [(int(one), int(other)) for one, other in links if one == one and other == other]  # NaN = not in the table
+    one, other = (places_of(keys, alike[column].to_numpy()) for column in ("one", "other"))
+    here = (one >= 0) & (other >= 0)
+    return list(zip(rows[first[one[here]]].tolist(), rows[first[other[here]]].tolist(), strict=True))
 
 
 # ---- Bursts

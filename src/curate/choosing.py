@@ -29,7 +29,7 @@ from curate.models import CLASSIC
 from curate.progress import Progress, silent
 from curate.project import Project
 from curate.selection import Chosen
-from curate.settings import load_settings
+from curate.settings import load_settings, with_executor
 from curate.studies import keep_study
 from curate.thinness import Thinness
 from curate.versions import Version
@@ -125,7 +125,9 @@ def next_(
     count: int = 100,
     purpose: str = "label",
     by: str = "combined",
+    executor: str | None = None,
     workers: int | None = None,
+    network: bool = False,
     progress: Progress = silent,
 ) -> NextPictures:
     """Choose the pictures of the newest version that are most worth a person's time.
@@ -134,11 +136,11 @@ def next_(
     Raises CurateError; SourceError where there is nothing to label or to review, or too few labels for the way asked.
     """
     _require_known(count, purpose, by)
-    project = Project.at(folder, store, config)
+    project = Project.at(folder, store, config, network)
     project.require_store()
     with project.writing("curate next"):
-        settings = load_settings(project.config, dict(changes or {}))
-        embedded = open_embedded(project, None, settings, workers, progress)
+        settings = load_settings(project.config, with_executor(changes, executor, workers))
+        embedded = open_embedded(project, None, settings, progress)
         scene = candidates_of(embedded, purpose, by, progress)
         chosen = choose(scene, by, count)
         found = _told(scene, chosen, by, settings.models.backbone, progress)

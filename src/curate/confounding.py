@@ -26,7 +26,7 @@ from curate.executors import executor_for
 from curate.grouping import readable
 from curate.progress import Progress, silent
 from curate.project import Project
-from curate.settings import Settings, load_settings
+from curate.settings import Settings, load_settings, with_executor
 from curate.studies import keep_study
 from curate.traits import UNKNOWN, Kind, Trait, traits_of
 from curate.versions import Version
@@ -146,7 +146,9 @@ def shortcuts(
     version: str | None = None,
     changes: Mapping[str, Any] | None = None,
     shuffles: int = SHUFFLES,
+    executor: str | None = None,
     workers: int | None = None,
+    network: bool = False,
     progress: Progress = silent,
 ) -> Shortcuts:
     """Look for traits that predict the label of the kept pictures of a version (None = the newest).
@@ -154,14 +156,14 @@ def shortcuts(
     shuffles: of the labels, against which each trait is tested. The result is kept for the report.
     Raises VersionNotFound; SourceError where fewer than two classes have enough pictures to be compared.
     """
-    project = Project.at(folder, store, config)
+    project = Project.at(folder, store, config, network)
     project.require_store()
-    settings = load_settings(project.config, dict(changes or {}))
+    settings = load_settings(project.config, with_executor(changes, executor, workers))
     found = versions.find_version(project.versions, version)
     with project.writing("curate shortcuts"):
         kept = _kept(project, found)
         compared, rare = _compared(kept, project, found, settings)
-        captures = captures_of(compared, project.folder, project.cache, executor_for(workers), progress)
+        captures = captures_of(compared, project.folder, project.cache, executor_for(settings.executor), progress)
         traits = traits_of(compared, captures, compared["thumbnail"], compared["final_label"])
         classes = sorted(compared["final_label"].unique())
         result = Shortcuts(
@@ -184,7 +186,7 @@ def _kept(project: Project, version: Version) -> pd.DataFrame:
     """The kept, readable pictures of a version with their `thumbnail`, NA where the cache was deleted."""
     table = versions.read_table(project.versions, version)
     kept = table[table["keep"] & readable(table)].sort_values("path", ignore_index=True)
-    return kept.assign(thumbnail=kept["sha256"].map(Cache(project.cache).known_facts()["thumbnail"]))
+    return kept.assign(thumbnail=Cache(project.cache).binary_of("thumbnail", kept["sha256"]))
 
 
 # ---- What is compared

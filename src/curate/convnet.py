@@ -61,7 +61,7 @@ def _pixels(project: Project, version: Version, contest: Contest, progress: Prog
     for side in contest.sides:
         wanted = wanted | side.learnt
     place = {contest.sha256[row]: int(row) for row in np.flatnonzero(wanted)}
-    data = load(project.folder, version.name, unlabelled=True, store=project.store)
+    data = load(str(project.folder), version.name, unlabelled=True, store=project.store, network=project.network)
     found = np.zeros((len(wanted), SIDE_PX, SIDE_PX, 3), np.uint8)
     rows = [row for row, content in enumerate(data.rows["sha256"]) if content in place]
     with progress(f"Read {version.name}", len(rows)) as advance:

@@ -21,10 +21,11 @@ from numpy.typing import NDArray
 
 from curate.errors import CurateError, SourceError, StoreError, UnreadableImage
 from curate.imaging import decode_exactly
-from curate.objects import object_path, source_path
+from curate.objects import object_path, places_of, source_file
 from curate.pins import is_lock, open_lock
 from curate.project import Project
 from curate.release import Picture, Release, open_release
+from curate.sources import Bucket, read_file
 from curate.versions import Version
 
 if TYPE_CHECKING:
@@ -55,13 +56,14 @@ def load(
     unlabelled: bool = False,
     folder: str | Path | None = None,
     store: str | Path | None = None,
+    network: bool = False,
 ) -> Dataset:
     """The pictures of a version, for training and judging models.
 
     source: an image folder, or a lock file of `curate pin`, which names the version; folder: where the image folder of
     a lock file is on this machine, if not where the lock says. split: "train", "val", "test" or another that the
     version has; None = all. unlabelled: whether pictures without a label are part of it (with label -1); their number
-    is in any case in `unlabelled`.
+    is in any case in `unlabelled`. network: whether pictures in a bucket may be read.
     Raises VersionNotFound; SourceError for a split that is not there; StoreError when a pinned version differs.
     """
     if is_lock(source):
@@ -70,9 +72,9 @@ def load(
                 f"{str(source)!r} is a lock file and names its version; {version!r} was given as well.",
                 "Leave the version out, or give the image folder instead of the lock.",
             )
-        release = open_lock(Path(source), folder=folder, store=store)
+        release = open_lock(Path(source), folder=folder, store=store, network=network)
     else:
-        project = Project.at(source, store)
+        project = Project.at(source, store, network=network)
         project.require_store()
         release = open_release(project, version)
     return _dataset(release, split, unlabelled)
@@ -293,8 +295,7 @@ class PictureReader:
         found = False
         for file in self._files(row, digest.hex()):
             try:
-                with open(file, "rb") as stream:
-                    data = stream.read()
+                data, _ = read_file(file)
             except OSError:
                 continue
             if hashlib.sha256(data).digest() == digest:
@@ -309,9 +310,13 @@ class PictureReader:
         )
 
     def _files(self, row: int, sha256: str) -> Iterator[str | os.PathLike[str]]:
-        if not self.normalized:
-            yield source_path(self.project, self.sources[row].as_py())
-        yield object_path(self.project, sha256)
+        stored = object_path(self.project, sha256)
+        if self.normalized:
+            yield stored
+        elif isinstance(self.project.folder, Bucket):  # the nearer one first
+            yield from places_of(self.project, self.sources[row].as_py(), sha256)
+        else:
+            yield from (source_file(self.project, self.sources[row].as_py()), stored)
 
 
 def _reader(release: Release, pictures: list[Picture]) -> PictureReader:

@@ -26,6 +26,10 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
+from curate.rows import places_of
 from curate.settings import Settings
 from curate.stages.judge import checks_with_action, names_where
 
@@ -167,8 +171,8 @@ def decide(table: pd.DataFrame, settings: Settings, log: Sequence[Decision] = ()
 
 def stale_decisions(table: pd.DataFrame, log: Sequence[Decision]) -> list[Decision]:
     """Standing decisions whose picture is gone or has another content now."""
-    content = dict(zip(table["path"], table["sha256"], strict=True))
-    return [one for one in standing_decisions(log).values() if content.get(one.path) != one.sha256]
+    standing = list(standing_decisions(log).values())
+    return [one for one, place in zip(standing, _places(table, standing), strict=True) if place < 0]
 
 
 def given_labels(table: pd.DataFrame, log: Sequence[Decision]) -> pd.Series[str]:
@@ -185,12 +189,25 @@ def with_reviews(table: pd.DataFrame, log: Sequence[Decision]) -> pd.DataFrame:
     """The table with reviewed, reviewed_label and reviewed_by: the standing decisions on the very bytes of each row."""
     import pandas as pd
 
-    standing = standing_decisions(log)
-    rows = [
-        (one.answer, one.label or None, one.reviewer) if one and one.sha256 == sha256 else (None, None, None)
-        for path, sha256 in zip(table["path"], table["sha256"], strict=True)
-        for one in [standing.get(path)]
-    ]
-    columns = ["reviewed", "reviewed_label", "reviewed_by"]
-    reviews = pd.DataFrame(rows, columns=columns, index=table.index, dtype="str")
-    return table.assign(**{name: reviews[name] for name in columns})
+    standing = list(standing_decisions(log).values())
+    place = _places(table, standing)
+    values: dict[str, list[str | None]] = {
+        "reviewed": [one.answer for one in standing],
+        "reviewed_label": [one.label or None for one in standing],
+        "reviewed_by": [one.reviewer for one in standing],
+    }
+    columns = {name: pd.Series(pd.NA, index=table.index, dtype="str") for name in values}
+    for name, said in values.items():
+        columns[name].iloc[place[place >= 0]] = pd.Series(said, dtype="str")[place >= 0].array
+    return table.assign(**columns)
+
+
+def _places(table: pd.DataFrame, decisions: Sequence[Decision]) -> NDArray[np.int64]:
+    """In which row each decision finds the very bytes that it is about, -1 = nowhere."""
+    import pandas as pd
+
+    about = pd.DataFrame([(one.path, one.sha256) for one in decisions], columns=["path", "sha256"], dtype="str")
+    place = places_of(about["path"], table["path"])
+    there = place >= 0
+    there[there] = table["sha256"].iloc[place[there]].to_numpy() == about.loc[there, "sha256"].to_numpy()
+    return np.where(there, place, -1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -10,9 +9,12 @@ from typing import TYPE_CHECKING
 from curate.cache import Cache
 from curate.decisions import Decision, with_reviews
 from curate.images import TRANSIENT
-from curate.objects import source_path
+from curate.objects import source_file
 from curate.project import Project
+from curate.rows import changed_rows, joined, places_of
+from curate.sources import may_be_read
 from curate.stages.labels import IMPORTED, add_labels
+from curate.stages.measure import digests_seen
 from curate.stages.scan import Scan
 
 if TYPE_CHECKING:
@@ -51,16 +53,14 @@ def differences(project: Project, rows: pd.DataFrame, scan: Scan, labels: str, l
     rows: its table. scan: of the folder now. labels: where the source's labels come from, see `scan.labels`.
     """
     found = scan.table()
-    seen = Cache(project.cache).last_read().rename(columns={"sha256": "seen_sha256"})
-    seen = seen.astype({name: found[name].dtype for name in ("path", "size_bytes", "mtime_ns", "inode")})
-    now = found.merge(seen, on=["path", "size_bytes", "mtime_ns", "inode"], how="left")
-    now = now.merge(rows[["path", "sha256", "read_error"]], on="path", how="left", indicator=True)
-    both = now["_merge"] == "both"
-    differs = both & now["sha256"].notna() & (now["seen_sha256"] != now["sha256"])
-    missed = both & now["sha256"].isna() & now["read_error"].isin(TRANSIENT)
-    gone = rows.loc[~rows["path"].isin(found["path"]) & rows["sha256"].notna(), "path"]
+    now = found.assign(seen=digests_seen(found, Cache(project.cache).last_read()))
+    now = joined(now, rows[["path", "sha256", "read_error"]], "path")
+    known = places_of(now["path"], rows["path"]) >= 0
+    differs = known & now["sha256"].notna() & (now["seen"].fillna("") != now["sha256"])
+    missed = known & now["sha256"].isna() & now["read_error"].isin(TRANSIENT)
+    gone = rows.loc[(places_of(rows["path"], found["path"]) < 0) & rows["sha256"].notna(), "path"]
     return Differences(
-        new=list(now.loc[now["_merge"] == "left_only", "path"]),
+        new=list(now.loc[~known, "path"]),
         changed=list(now.loc[differs, "path"]),
         gone=list(gone),
         unread=[path for path in now.loc[missed, "path"] if _may_be_read(project, path)],
@@ -70,24 +70,24 @@ def differences(project: Project, rows: pd.DataFrame, scan: Scan, labels: str, l
 
 
 def _may_be_read(project: Project, path: str) -> bool:
-    return os.access(source_path(project, path), os.R_OK)
+    return may_be_read(source_file(project, path))
 
 
 def _labelled_otherwise(project: Project, rows: pd.DataFrame, found: pd.DataFrame, source: str) -> int:
     """How many pictures of the version the source labels or splits otherwise now, or lists without having them."""
     now = add_labels(found, str(project.imported_labels) if source == IMPORTED else source)
     names = ["label", "given_split"]
-    before, now = (one.set_index("path").reindex(columns=names).astype("str").fillna("") for one in (rows, now))
-    both = before.index.intersection(now.index)
-    differ = (before.loc[both] != now.loc[both]).any(axis=1)
+    before, now = (one.reindex(columns=["path", *names]).astype("str") for one in (rows, now))
+    place = places_of(now["path"], before["path"])
+    differ = changed_rows(before, now[place >= 0], "path")
     # What is new or gone in the folder counts as that; here is left what only a list names, or named.
-    read = set(found["path"]) | set(rows.loc[rows["sha256"].notna(), "path"])
-    listed = [path for path in before.index.symmetric_difference(now.index) if path not in read]
-    return int(differ.sum()) + len(listed)
+    listed = now.loc[(place < 0) & (places_of(now["path"], found["path"]) < 0), "path"]
+    unread = rows.loc[rows["sha256"].isna(), "path"]
+    named = unread[(places_of(unread, now["path"]) < 0) & (places_of(unread, found["path"]) < 0)]
+    return len(differ) + len(listed) + len(named)
 
 
 def _undecided(rows: pd.DataFrame, log: Sequence[Decision]) -> int:
     """How many rows have other decisions in the log than in the version."""
-    names = ["reviewed", "reviewed_label", "reviewed_by"]
-    differ = with_reviews(rows, log)[names].fillna("") != rows[names].astype("str").fillna("")
-    return int(differ.any(axis=1).sum())
+    before = rows[["path", "sha256", "reviewed", "reviewed_label", "reviewed_by"]]
+    return len(changed_rows(before, with_reviews(before, log), "path"))

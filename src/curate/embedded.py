@@ -68,7 +68,6 @@ def open_embedded(
     project: Project,
     version: str | None,
     settings: Settings,
-    workers: int | None = None,
     progress: Progress = silent,
 ) -> Embedded:
     """The kept pictures of that version (None = the newest) with vectors of `settings.models.backbone`.
@@ -85,7 +84,7 @@ def open_embedded(
             f"See why: curate report {project.folder}",
         )
     spec = settings.models.backbone
-    embeddings = embed(kept, project.folder, spec, project.cache, executor_for(workers), progress)
+    embeddings = embed(kept, project.folder, spec, project.cache, executor_for(settings.executor), progress)
     if not embeddings.sha256:
         path, why = next(iter(embeddings.failures.items()))
         raise CurateError(

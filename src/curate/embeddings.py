@@ -7,7 +7,6 @@ to small Parquet files as they come in, so that a killed run goes on where it st
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -21,10 +20,10 @@ from numpy.typing import NDArray
 from curate.cache import FLUSH_ROWS, FLUSH_SECONDS
 from curate.errors import CurateError, StoreError
 from curate.executors import Executor
-from curate.images import Measured, Request, map_images, open_files
+from curate.images import Measured, Request, bytes_of, errors_of, map_images, open_files
 from curate.models import Backbone, open_backbone
-from curate.paths import to_file_name
 from curate.progress import Progress, silent
+from curate.sources import Source, file_in, root_of
 from curate.vector_cache import VectorCache
 
 if TYPE_CHECKING:
@@ -69,9 +68,9 @@ class Embeddings:
 
 
 def embed(
-    rows: pd.DataFrame, folder: Path, spec: str, cache_folder: Path, executor: Executor, progress: Progress = silent
+    rows: pd.DataFrame, source: Source, spec: str, cache_folder: Path, executor: Executor, progress: Progress = silent
 ) -> Embeddings:
-    """The embedding of every picture of `rows` (columns path, sha256, size_bytes), below `folder`.
+    """The embedding of every picture of `rows` (columns path, sha256, size_bytes), below `source`.
 
     spec: see `curate.models`. Pictures that can't be read any more, or on which the model fails, are in `failures`;
     the next call tries them again. Nobody else may write to the cache meanwhile.
@@ -84,7 +83,7 @@ def embed(
         cache.remove_leftovers()
         work = partial(embed_files, spec, backbone.identity)
         return _complete(
-            rows, cache, backbone.identity, lambda todo: _compute(work, todo, folder, cache, executor, progress)
+            rows, cache, backbone.identity, lambda todo: _compute(work, todo, source, cache, executor, progress)
         )
     finally:
         _opened.cache_clear()  # models are large
@@ -176,15 +175,15 @@ def _opened(spec: str) -> Backbone:
 def _compute(
     work: Callable[[Sequence[Request]], list[Measured]],
     todo: pd.DataFrame,
-    folder: Path,
+    source: Source,
     cache: VectorCache,
     executor: Executor,
     progress: Progress,
 ) -> dict[str, str]:
     """Embed these pictures and keep the vectors; by content, why there is none."""
-    root = os.path.realpath(folder)
+    root = root_of(source)
     requests = [
-        Request(path, os.path.join(root, to_file_name(path)), int(size), ())
+        Request(path, file_in(root, path), int(size), ())
         for path, size in zip(todo["path"], todo["size_bytes"], strict=True)
     ]
     wanted = dict(zip(todo["path"], todo["sha256"], strict=True))
@@ -193,7 +192,7 @@ def _compute(
         for results in map_images(work, requests, executor, CHUNK):
             pending.add([one for one in results if VECTOR in one.facts])
             reasons |= {wanted[one.path]: _why_not(one) for one in results if VECTOR not in one.facts}
-            advance(len(results))
+            advance(len(results), size_bytes=bytes_of(results), errors=errors_of(results))
     return reasons
 
 

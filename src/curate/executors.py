@@ -23,7 +23,10 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from curate.settings import ExecutorSettings
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -132,9 +135,13 @@ class Processes:
                 yield result
 
 
-def executor_for(workers: int | None) -> Executor:
-    """The executor for so many workers; None means one per available core."""
-    count = workers or available_cores()
+def executor_for(chosen: ExecutorSettings) -> Executor:
+    """The executor that the settings ask for."""
+    if chosen.kind == "ray":
+        from curate.ray_executor import OnRay
+
+        return OnRay(chosen.workers, chosen.address)
+    count = 1 if chosen.kind == "serial" else chosen.workers or available_cores()
     return Serial() if count == 1 else Processes(count)
 
 

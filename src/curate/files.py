@@ -6,7 +6,7 @@ import errno
 import json
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from curate.errors import StoreError
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    import pyarrow.compute as pc
 
 
 @contextmanager
@@ -88,12 +89,16 @@ def write_parquet(target: Path, table: pa.Table, durable: bool = True) -> None:
         pq.write_table(table, stream, compression="zstd")
 
 
-def read_parquet(file: Path) -> pa.Table:
-    """The whole table. Raises OSError or pyarrow.ArrowException for a missing or damaged file."""
+def read_parquet(file: Path, columns: Collection[str] | None = None, rows: pc.Expression | None = None) -> pa.Table:
+    """The table; of it only these columns, as far as it has them, and these rows. None = all.
+
+    Raises OSError or pyarrow.ArrowException for a missing or damaged file.
+    """
     import pyarrow.parquet as pq
 
     with file.open("rb") as stream:
-        return pq.read_table(stream)
+        names = None if columns is None else [one for one in pq.read_schema(stream).names if one in columns]
+        return pq.read_table(stream, columns=names, filters=rows)
 
 
 def read_or_remove(file: Path, schema: pa.Schema) -> pa.Table | None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from curate import versions
 from curate.errors import SourceError, VersionNotFound
-from curate.pipeline import in_order
+from curate.pipeline import commit_run, in_order
 from curate.project import Project
+from curate.run_record import RunRecord, read_run
 from curate.versions import Version
 
 if TYPE_CHECKING:
@@ -26,6 +27,15 @@ def log(folder: str | Path, *, store: str | Path | None = None) -> list[Version]
 def show(folder: str | Path, version: str | None = None, *, store: str | Path | None = None) -> Version:
     """One version: v3, a tag, head (the default) or the beginning of an id. Raises VersionNotFound."""
     return versions.find_version(_project(folder, store).versions, version)
+
+
+def run_record(folder: str | Path, version: str | None = None, *, store: str | Path | None = None) -> dict[str, Any]:
+    """What is known of the run that made a version, see docs/progress.md; empty for versions of an older curate.
+
+    Raises VersionNotFound.
+    """
+    project = _project(folder, store)
+    return read_run(project.versions, versions.find_version(project.versions, version).number)
 
 
 def table(folder: str | Path, version: str | None = None, *, store: str | Path | None = None) -> pd.DataFrame:
@@ -48,6 +58,9 @@ class Difference:
     rows: pd.DataFrame
 
 
+COMPARED = ("keep", "sha256", "final_label", "split", "reasons", "decided_by")
+
+
 def diff(folder: str | Path, a: str, b: str | None = None, *, store: str | Path | None = None) -> Difference:
     """Which pictures came, went, were dropped, taken back, relabelled or moved between two versions, and why.
 
@@ -55,8 +68,7 @@ def diff(folder: str | Path, a: str, b: str | None = None, *, store: str | Path 
     """
     project = _project(folder, store)
     before, after = (versions.find_version(project.versions, name) for name in (a, b))
-    rows = compare(versions.read_decisions(project.versions, before), versions.read_decisions(project.versions, after))
-    return Difference(before, after, rows)
+    return Difference(before, after, compare(*versions.read_differing(project.versions, before, after, COMPARED)))
 
 
 def compare(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
@@ -144,18 +156,13 @@ def undo(folder: str | Path, to: str | None = None, *, store: str | Path | None 
     not touched: the next `clean` judges again by them. Raises VersionNotFound when there is nothing to go back to.
     """
     project = _project(folder, store)
-    with project.writing("curate undo"):
+    run = RunRecord("curate undo")
+    with run.writing(project):
         newest = versions.find_version(project.versions, None)
         target = versions.find_version(project.versions, to or _number_before(newest))
         rows = versions.read_table(project.versions, target)
-        made = versions.commit(
-            project.versions,
-            rows,
-            "curate undo",
-            target.settings,
-            target.counts,
-            restores=target.number,
-            recipe=target.recipe,
+        made = commit_run(
+            project, rows, run, target.settings, target.counts, restores=target.number, recipe=target.recipe
         )
     if made is None:
         raise VersionNotFound(f"{target.name} and the newest version, {newest.name}, are the same.", "Nothing to undo.")

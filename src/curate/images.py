@@ -8,7 +8,6 @@ as they come in, so that a killed run resumes at the last one.
 from __future__ import annotations
 
 import hashlib
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from curate.checks import FactValue, all_checks
 from curate.errors import ReadError, UnreadableImage
 from curate.executors import Crashed, Executor
 from curate.imaging import DECODERS, MIN_WORKING_SIDE_PX, DecodedImage, open_image
+from curate.sources import Status, is_url, read_ahead, read_file
 
 DECODE = "decode@1"  # the task that writes the columns `curate.cache.DECODED`; a new number re-reads every picture
 # The store must not remember what may be different the next time.
@@ -30,10 +30,15 @@ CHUNK_ITEMS = 64  # small enough that a kill loses under a second of work, large
 CHUNKS_PER_WORKER = 8  # so that the last chunks end together
 MIN_CHUNK_BYTES = 1_000_000
 
+# Several pictures are decoded, then each check measures them all: 5 to 10 % less time for a photograph, most likely
+# because decoding one drives the code and the tables of the checks out of the processor's caches.
+TOGETHER_ITEMS = 8  # 4 gain two thirds of that, 16 a tenth more for twice the memory
+TOGETHER_BYTES = 32_000_000  # of pixels at the working size; a photograph has 0.8 MB, a strip of film can have 700
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One file to read, and the measurements wanted of it."""
+    """One file to read, and the measurements wanted of it. file: its path, or its URL in a bucket."""
 
     path: str
     file: str
@@ -75,21 +80,37 @@ def map_images(
         yield [_crashed(answer.item)] if isinstance(answer, Crashed) else answer
 
 
+def bytes_of(results: Sequence[Measured]) -> int:
+    """How much was read for these."""
+    return sum(result.size_bytes for result in results)
+
+
+def errors_of(results: Sequence[Measured]) -> int:
+    """How many could not be read, or failed in some measurement; copies of such a one too, which are not opened."""
+    failed = [result for result in results if result.read_error or result.failures]
+    contents = {result.sha256 for result in failed if result.sha256}
+    return sum(result.sha256 in contents for result in results) + sum(result.sha256 is None for result in failed)
+
+
 def hash_files(chunk: Sequence[Request]) -> list[Measured]:
     """Read and hash, decode nothing."""
-    return [_read_and_hash(request)[0] for request in chunk]
+    return [result for result, _ in read_ahead(_read_and_hash, chunk)]
 
 
 def measure_files(chunk: Sequence[Request]) -> list[Measured]:
     """Read, hash, decode once and measure. The second file with the same bytes in a chunk is not decoded."""
     results = []
+    decoded: list[tuple[Measured, DecodedImage]] = []
     seen: set[str | None] = set()
-    for request in chunk:
-        result, data = _read_and_hash(request)
+    for result, data in read_ahead(_read_and_hash, chunk):
         if not result.read_error and result.sha256 not in seen:
-            measure_bytes(data, result)
+            decoded += _decode(data, result)
         seen.add(result.sha256)
         results.append(result)
+        if len(decoded) == TOGETHER_ITEMS or sum(image.rgbx.nbytes for _, image in decoded) > TOGETHER_BYTES:
+            _measure(decoded)
+            decoded = []
+    _measure(decoded)
     return results
 
 
@@ -97,8 +118,7 @@ def open_files(
     chunk: Sequence[Request], min_side_px: int = MIN_WORKING_SIDE_PX
 ) -> Iterator[tuple[Measured, DecodedImage | None]]:
     """Read, hash and decode each file; None in place of the picture where that fails, with the reason in the result."""
-    for request in chunk:
-        result, data = _read_and_hash(request)
+    for result, data in read_ahead(_read_and_hash, chunk):
         image = None
         if not result.read_error:
             try:
@@ -129,8 +149,8 @@ def chunked(requests: Sequence[Request], workers: int, most: int = CHUNK_ITEMS) 
     return chunks
 
 
-def measure_bytes(data: bytes, result: Measured) -> None:
-    """Decode once and run the measurements of `result.tasks`; fill the rest of the result."""
+def _decode(data: bytes, result: Measured) -> list[tuple[Measured, DecodedImage]]:
+    """The result and the picture, if it can be decoded; what decoding tells goes into the result."""
     result.opened = True
     result.facts = {"decoder": DECODERS}
     try:
@@ -138,13 +158,21 @@ def measure_bytes(data: bytes, result: Measured) -> None:
     except UnreadableImage as error:
         result.read_error = error.reason
         result.facts.update(read_error=error.reason, read_detail=error.detail)
-        return
+        return []
     result.facts.update(
         format=image.format, width=image.width, height=image.height, mode=image.mode, decoder=image.decoder
     )
+    return [(result, image)]
+
+
+def _measure(decoded: Sequence[tuple[Measured, DecodedImage]]) -> None:
+    """Run the measurements of each result's tasks, and add what they give to its facts."""
     for check in all_checks().values():
-        if check.facts and check.task in result.tasks:
-            _run_check(check.task, check.measure, image, result)
+        if check.facts:
+            task = check.task
+            for result, image in decoded:
+                if task in result.tasks:
+                    _run_check(task, check.measure, image, result)
 
 
 def _run_check(task: str, measure: Callable[[DecodedImage], object], image: DecodedImage, result: Measured) -> None:
@@ -164,23 +192,27 @@ def _read_and_hash(request: Request) -> tuple[Measured, bytes]:
         return result, b""
     result.sha256 = hashlib.sha256(data).hexdigest()
     result.size_bytes = len(data)
-    result.mtime_ns = status.st_mtime_ns
-    result.inode = status.st_ino
-    result.settled = status.st_mtime_ns < begun_ns - RACY_NS
+    result.mtime_ns = status.mtime_ns
+    result.inode = status.inode
+    # Of an object, the inode is a digest of its ETag, which no two contents share.
+    result.settled = is_url(request.file) or status.mtime_ns < begun_ns - RACY_NS
     return result, data
 
 
-def _read(file: str) -> tuple[bytes, os.stat_result]:
+def _read(file: str) -> tuple[bytes, Status]:
     """The whole file, and the status of exactly what was read. Raises UnreadableImage."""
     try:
-        with open(file, "rb") as stream:
-            return stream.read(), os.fstat(stream.fileno())
+        return read_file(file)
     except FileNotFoundError as error:
-        raise UnreadableImage("missing", str(error.strerror)) from error
+        raise UnreadableImage("missing", _words(error)) from error
     except PermissionError as error:
-        raise UnreadableImage("permission", str(error.strerror)) from error
+        raise UnreadableImage("permission", _words(error)) from error
     except OSError as error:
-        raise UnreadableImage("io_error", str(error.strerror)) from error
+        raise UnreadableImage("io_error", _words(error)) from error
+
+
+def _words(error: OSError) -> str:
+    return error.strerror or str(error)
 
 
 def _crashed(request: Request) -> Measured:

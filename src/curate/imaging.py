@@ -136,7 +136,7 @@ def counts_up_to(values: NDArray[np.uint8]) -> NDArray[np.float64]:
 
     Whole numbers, kept as floats: a share of the pixels is one, and looking it up among integers converts them all.
     """
-    return np.bincount(values.ravel(), minlength=256).cumsum(dtype=np.float64)
+    return np.bincount(values.ravel(), minlength=256).cumsum().astype(np.float64)  # half the time of a sum of floats
 
 
 def open_image(data: bytes, min_side_px: int = MIN_WORKING_SIDE_PX) -> DecodedImage:

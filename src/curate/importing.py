@@ -25,8 +25,11 @@ from curate.names import safe_path, untaken
 from curate.objects import Method, place
 from curate.progress import Progress, silent
 from curate.project import Project
-from curate.remote import download, is_remote, require_network
+from curate.remote import download
+from curate.run_record import RunRecord
 from curate.stages.labels import IMPORTED, canonical_split
+from curate.storage import is_remote, require_network
+from curate.transfer import shown
 from curate.web import fetch_list, is_url_list
 
 MOST_PROBLEMS = 1000  # that are kept with their reason; all are counted
@@ -68,20 +71,21 @@ def import_(
     do. network: allow a source in remote storage (s3://…) or a list of web addresses.
     Raises SourceError when the folder exists, or when the source can't be understood.
     """
-    project = _new_project(folder, store)
+    project, target = _new_project(folder, store)
     chosen = find_importer(format) if format else None
     _require_source(str(source), network)
-    with project.writing("curate import"):
-        local, missing = _fetched(str(source), project, network, progress)
+    run = RunRecord("curate import", progress)
+    with run.writing(project):
+        local, missing = _fetched(str(source), project, network, run.progress)
         importer = chosen or _recognised(local)
         allowed: tuple[Method, ...] = ("copy",) if copy else ("reflink", "hard link", "copy")
         result = Imported(project, importer.name, problems=missing)
-        with draft_of(project.folder) as draft, ExitStack() as open_files:
+        with draft_of(target) as draft, ExitStack() as open_files:
             rows, votes = (
                 _table(open_files, project.store / name, columns)
                 for name, columns in (("imported.csv", "path label split"), ("votes.csv", "path annotator label"))
             )
-            with progress(f"Importing {importer.name}", 0) as advance:
+            with run.progress(f"Importing {importer.name}", 0) as advance:
                 for item, path in _named(importer.read(local)):
                     _take(item, path, draft, allowed, result)
                     rows([path, item.label or "", canonical_split(item.split or "")])
@@ -91,24 +95,30 @@ def import_(
             _require_images(result, source)
             open_files.close()  # labels first: a folder without them would be another data set
             write_text(project.store / "curate.toml", SETTINGS)
-            draft.rename(project.folder)
-            sync(project.folder.parent)
+            draft.rename(target)
+            sync(target.parent)
         shutil.rmtree(project.downloads, ignore_errors=True)
     if not result.voted:
         (project.store / "votes.csv").unlink()
     return result
 
 
-def _new_project(folder: str | Path, store: str | Path | None) -> Project:
-    project = Project.at(folder, store)
-    if os.path.lexists(project.folder) and not is_empty_folder(project.folder):
+def _new_project(folder: str | Path, store: str | Path | None) -> tuple[Project, Path]:
+    """The project of a folder that is to be made, and that folder."""
+    if is_remote(str(folder)):
+        raise SourceError(
+            f"{shown(str(folder))!r} is a URL, and `curate import` makes a folder on this machine.",
+            "Give a folder's name. Pictures in a bucket can be curated where they are: see docs/remote.md.",
+        )
+    project, target = Project.at(folder, store), Path(os.path.abspath(folder))
+    if os.path.lexists(target) and not is_empty_folder(target):
         raise SourceError(f"{str(folder)!r} exists already.", "Give the name of a folder that does not exist yet.")
     if os.path.lexists(project.versions) or os.path.lexists(project.store / FILE):
         raise SourceError(
             f"The store {str(project.store)!r} holds another folder's versions or decisions.",
             "Give another folder, or another store: --store PATH.",
         )
-    return project
+    return project, target
 
 
 def _require_source(source: str, network: bool) -> None:

@@ -13,13 +13,14 @@ from curate.cache import DECODED
 from curate.checks import Column, all_checks, find_check
 from curate.decisions import Answer, Decision, new_decision
 from curate.errors import SourceError, StoreError
-from curate.objects import digest_of, object_path, source_path
+from curate.objects import digest_of, object_path, source_file
 from curate.paths import to_text
 from curate.progress import Progress, silent
 from curate.project import Project
 from curate.review_log import Event, Place, append, first_broken_link, read_events, read_log
 from curate.reviewed import TARGET, ReviewStanding, require_target, review_standing
 from curate.settings import STAGES, Settings
+from curate.sources import Bucket, Source, read_ahead
 from curate.stages.labels import require_label
 from curate.standing import STUDIES, Standing, State, read_state, same_pictures, stand
 from curate.studies import read_study
@@ -79,6 +80,7 @@ def status(
     config: str | Path | None = None,
     changes: Mapping[str, Any] | None = None,
     target: float = TARGET,
+    network: bool = False,
 ) -> Status:
     """Compare the folder, labels, decisions and settings with what the newest version was made of.
 
@@ -86,7 +88,7 @@ def status(
     Raises VersionNotFound, StoreError, SettingsError.
     """
     require_target(target)
-    project = Project.at(folder, store, config)
+    project = Project.at(folder, store, config, network)
     project.require_store()
     versions.find_version(project.versions, None)
     state = read_state(project, changes)
@@ -163,13 +165,14 @@ def verify(
     version: str | None = None,
     *,
     store: str | Path | None = None,
+    network: bool = False,
     progress: Progress = silent,
 ) -> Verification:
     """Read and hash every picture that a version kept, every file of the store, and every decision of people.
 
     Raises VersionNotFound.
     """
-    project = Project.at(folder, store)
+    project = Project.at(folder, store, network=network)
     project.require_store()
     damaged = versions.damaged_files(project.versions)
     found = versions.find_version(project.versions, version)
@@ -182,16 +185,17 @@ def verify(
     changed: list[str] = []
     missing: list[str] = []
     saved: list[str] = []
+    rows = list(kept[["path", "sha256", "size_bytes"]].itertuples(index=False))
+    files = (_Kept(source_file(project, path), sha256, int(size)) for path, sha256, size in rows)
     with progress("Verifying", len(kept)) as advance:
-        for path, sha256 in zip(kept["path"], kept["sha256"], strict=True):
-            state = _state(source_path(project, path), sha256)
+        for (path, sha256, size_bytes), state in zip(rows, read_ahead(_state_of, files), strict=True):
             {"changed": changed, "missing": missing}.get(state, []).append(path)
             copy = object_path(project, sha256)
             if copy.exists() and _state(copy, sha256) == "changed":
                 damaged[str(copy.relative_to(project.store))] = "is not what was written"
             elif state != "same" and copy.exists():
                 saved.append(path)
-            advance(1)
+            advance(1, size_bytes=size_bytes, errors=state != "same")
     damaged |= _damaged_outputs(project, kept, progress)
     return Verification(found, len(kept), changed, missing, saved, damaged, verify_log(project.review_log))
 
@@ -201,18 +205,31 @@ def _damaged_outputs(project: Project, kept: pd.DataFrame, progress: Progress) -
     if "output_sha256" not in kept:
         return {}
     words = {"changed": "is not what was written; delete it and run `curate normalize`", "missing": "is gone"}
-    digests = kept["output_sha256"].dropna().unique()
+    outputs = kept[["output_sha256", "output_size_bytes"]].dropna().drop_duplicates("output_sha256")
     damaged = {}
-    with progress("Verifying normalized pictures", len(digests)) as advance:
-        for sha256 in digests:
+    with progress("Verifying normalized pictures", len(outputs)) as advance:
+        for sha256, size_bytes in outputs.itertuples(index=False):
             file = object_path(project, sha256)
             if (state := _state(file, sha256)) != "same":
                 damaged[str(file.relative_to(project.store))] = words[state]
-            advance(1)
+            advance(1, size_bytes=0 if state == "missing" else int(size_bytes), errors=state != "same")
     return damaged
 
 
-def _state(file: Path, sha256: str) -> str:
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A file, or URL, and the digest that it had."""
+
+    file: str
+    sha256: str
+    size_bytes: int
+
+
+def _state_of(kept: _Kept) -> str:
+    return _state(kept.file, kept.sha256)
+
+
+def _state(file: str | Path, sha256: str) -> str:
     try:
         return "same" if digest_of(file) == sha256 else "changed"
     except OSError:
@@ -269,14 +286,21 @@ def explain(row: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, tu
 def _path_in(table: pd.DataFrame, project: Project, path: str) -> str:
     from difflib import get_close_matches
 
-    absolute = Path(path).absolute()
-    inside = to_text(absolute.relative_to(project.folder).as_posix()) if absolute.is_relative_to(project.folder) else ""
+    inside = _path_inside(project.folder, path)
     for candidate in (path, to_text(path), inside):
         if (table["path"] == candidate).any():
             return candidate
     close = get_close_matches(path, list(table["path"]), n=3, cutoff=0.5)
     hint = f"Did you mean {' or '.join(map(repr, close))}?" if close else f"curate table {project.folder} lists all."
     raise SourceError(f"This version has no picture {path!r}.", hint)
+
+
+def _path_inside(source: Source, path: str) -> str:
+    """The path below the folder, or the bucket's prefix, of a path or URL; "" where it is not below."""
+    if isinstance(source, Bucket):
+        return to_text(path.removeprefix(f"{source.url}/")) if path.startswith(f"{source.url}/") else ""
+    absolute = Path(path).absolute()
+    return to_text(absolute.relative_to(source).as_posix()) if absolute.is_relative_to(source) else ""
 
 
 def _copies(table: pd.DataFrame, row: Mapping[str, Any]) -> list[str]:

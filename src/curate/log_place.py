@@ -13,6 +13,7 @@ from pathlib import Path
 
 from curate.errors import SettingsError, StoreError
 from curate.files import write_text
+from curate.sources import Source
 
 VARIABLE = "CURATE_REVIEW_LOG"
 FILE = "review.db"
@@ -20,7 +21,7 @@ COPIED = "review.db.copied"  # what the file is called when its decisions are in
 ELSEWHERE = "review.elsewhere"  # in the store: which database, for the day on which nothing says so
 
 
-def log_place(folder: Path, store: Path, config: Path | None) -> str | Path:
+def log_place(folder: Source, store: Path, config: Path | None) -> str | Path:
     """The URL of the database, or the file. config: the settings in use, in which another log would be a mistake.
 
     Raises SettingsError for what is no URL, StoreError where decisions are elsewhere than the settings say.

@@ -21,14 +21,14 @@ from curate.executors import executor_for
 from curate.grouping import readable
 from curate.models import CLASSIC
 from curate.opinions import Opinions, keep_opinions, read_opinions
-from curate.pipeline import Look, conclude, freeze, look_at, summaries
+from curate.pipeline import Look, conclude, freeze, look_at, scan_of, summaries
 from curate.progress import Progress, silent
 from curate.project import Project
 from curate.review_log import append, read_log
-from curate.settings import Settings, settings_of_version
+from curate.run_record import RunRecord
+from curate.settings import Settings, settings_of_version, with_executor
 from curate.stages.flag import Outside, flag_opinions
 from curate.stages.prelabel import prelabel_opinions
-from curate.stages.scan import scan_folder
 from curate.summary import count
 from curate.versions import Version
 
@@ -72,7 +72,9 @@ def prelabel(
     config: str | Path | None = None,
     changes: Mapping[str, Any] | None = None,
     accept: bool = False,
+    executor: str | None = None,
     workers: int | None = None,
+    network: bool = False,
     dry_run: bool = False,
     progress: Progress = silent,
 ) -> Modelled:
@@ -82,9 +84,10 @@ def prelabel(
     author's name, those labels that are sure enough for the stated precision; nobody has looked at them then.
     Raises CurateError, for one when there is nothing to learn from.
     """
-    project, settings = _opened(folder, store, config, changes)
-    with project.writing("curate prelabel"):
-        scene = _scene(project, settings, workers, progress)
+    project, settings = _opened(Project.at(folder, store, config, network), with_executor(changes, executor, workers))
+    run = RunRecord("curate prelabel", progress)
+    with run.writing(project, settings.executor):
+        scene = _scene(project, settings, run)
         said = prelabel_opinions(scene.kept, project.folder, scene.vectors(), scene.scores, settings)
         accepted = _accept(scene, said) if accept and not dry_run else 0
         return _concluded("prelabel", scene, said, dry_run, accepted)
@@ -98,7 +101,9 @@ def flag(
     changes: Mapping[str, Any] | None = None,
     pred_probs: str | Path | None = None,
     votes: str | Path | None = None,
+    executor: str | None = None,
     workers: int | None = None,
+    network: bool = False,
     dry_run: bool = False,
     progress: Progress = silent,
 ) -> Modelled:
@@ -108,33 +113,37 @@ def flag(
     votes: a file of what several annotators said, see `curate.votes`.
     Raises CurateError, for one when there are no labels or only one class.
     """
-    project, settings = _opened(folder, store, config, changes)
-    with project.writing("curate flag"):
-        scene = _scene(project, settings, workers, progress)
+    project, settings = _opened(Project.at(folder, store, config, network), with_executor(changes, executor, workers))
+    run = RunRecord("curate flag", progress)
+    with run.writing(project, settings.executor):
+        scene = _scene(project, settings, run)
         outside = Outside(as_path(pred_probs), as_path(votes))
-        said = _flagged(scene, outside, progress)
+        said = _flagged(scene, outside)
         if outside.pred_probs is not None:
             said.summary["pred_probs"] = str(outside.pred_probs)  # `curate run` must not put ours in place of them
         return _concluded("flag", scene, said, dry_run)
 
 
-def flag_again(project: Project, *, workers: int | None = None, progress: Progress = silent) -> None:
+def flag_again(
+    project: Project, *, executor: str | None = None, workers: int | None = None, progress: Progress = silent
+) -> None:
     """Form the opinions of `flag` anew, with what people have decided since, and keep them; no version is made.
 
     The next version carries them, as those of `flag`.
     Raises CurateError, for one where `flag` was given a file that would be needed again.
     """
     newest = versions.find_version(project.versions, None)
-    settings = settings_of_version(newest.settings, project.config)
-    with project.writing("curate review"):
+    settings = settings_of_version(newest.settings, project.config, with_executor(None, executor, workers))
+    run = RunRecord("curate review", progress)
+    with run.writing(project, settings.executor):
         _require_no_file(read_opinions(project.cache).get("flag"), project)
-        scene = _scene(project, settings, workers, progress)
-        keep_opinions(project.cache, "flag", _flagged(scene, Outside(), progress))
+        scene = _scene(project, settings, run)
+        keep_opinions(project.cache, "flag", _flagged(scene, Outside()))
 
 
-def _flagged(scene: _Scene, outside: Outside, progress: Progress) -> Opinions:
+def _flagged(scene: _Scene, outside: Outside) -> Opinions:
     knows_things = scene.settings.models.backbone != CLASSIC
-    return flag_opinions(scene.kept, scene.vectors(), outside, knows_things=knows_things, progress=progress)
+    return flag_opinions(scene.kept, scene.vectors(), outside, knows_things=knows_things, progress=scene.run.progress)
 
 
 def _require_no_file(before: Opinions | None, project: Project) -> None:
@@ -149,10 +158,7 @@ def _require_no_file(before: Opinions | None, project: Project) -> None:
         )
 
 
-def _opened(
-    folder: str | Path, store: str | Path | None, config: str | Path | None, changes: Mapping[str, Any] | None
-) -> tuple[Project, Settings]:
-    project = Project.at(folder, store, config)
+def _opened(project: Project, changes: Mapping[str, Any] | None) -> tuple[Project, Settings]:
     project.require_store()
     newest = versions.find_version(project.versions, None)
     return project, settings_of_version(newest.settings, project.config, dict(changes or {}))
@@ -171,8 +177,7 @@ class _Scene:
     opinions: Mapping[str, Opinions]
     table: pd.DataFrame
     given: pd.Series[str]
-    workers: int | None
-    progress: Progress
+    run: RunRecord
 
     @cached_property
     def kept(self) -> pd.DataFrame:
@@ -191,8 +196,9 @@ class _Scene:
         return self._embedded(f"{model}#logits")
 
     def _embedded(self, spec: str) -> Embeddings:
-        project, executor = self.project, executor_for(self.workers)
-        found = embed(self.kept, project.folder, spec, project.cache, executor, self.progress)
+        project, executor = self.project, executor_for(self.settings.executor)
+        found = embed(self.kept, project.folder, spec, project.cache, executor, self.run.progress)
+        self.run.note(model=found.identity)
         if not found.sha256:
             path, why = next(iter(found.failures.items()))
             raise CurateError(
@@ -202,17 +208,19 @@ class _Scene:
         return found
 
 
-def _scene(project: Project, settings: Settings, workers: int | None, progress: Progress) -> _Scene:
-    look = look_at(project, settings, scan_folder(project.folder), executor_for(workers), progress)
+def _scene(project: Project, settings: Settings, run: RunRecord) -> _Scene:
+    scan = scan_of(project, run.progress)
+    look = look_at(project, settings, scan, executor_for(settings.executor), run.progress)
+    run.note(opened=look.effort.opened)
     log = read_log(project.review_log)
     opinions = read_opinions(project.cache)
-    table = conclude(look, settings, log, opinions)
+    table = conclude(look, settings, log, opinions, run.progress)
     if not (table["keep"] & readable(table)).any():
         raise SourceError(
             f"No picture of {str(project.folder)!r} is kept, so there is nothing to look at.",
             f"See why: curate report {project.folder}",
         )
-    return _Scene(project, settings, look, opinions, table, given_labels(table, log), workers, progress)
+    return _Scene(project, settings, look, opinions, table, given_labels(table, log), run)
 
 
 def _accept(scene: _Scene, said: Opinions) -> int:
@@ -235,13 +243,13 @@ def _accept(scene: _Scene, said: Opinions) -> int:
 def _concluded(command: str, scene: _Scene, said: Opinions, dry_run: bool, accepted: int = 0) -> Modelled:
     """Keep the opinions, judge and decide with them, and make a version if that changed anything."""
     opinions = {**scene.opinions, command: said}
-    table = conclude(scene.look, scene.settings, read_log(scene.project.review_log), opinions)
+    table = conclude(scene.look, scene.settings, read_log(scene.project.review_log), opinions, scene.run.progress)
     newest = versions.find_version(scene.project.versions, None)
     made = None
     if not dry_run:
         keep_opinions(scene.project.cache, command, said)
         counts = count(table) | summaries(opinions)
-        made = freeze(scene.project, table, f"curate {command}", scene.settings, counts)
+        made = freeze(scene.project, table, scene.run, scene.settings, counts)
     return Modelled(
         project=scene.project,
         settings=scene.settings,

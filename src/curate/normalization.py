@@ -18,7 +18,8 @@ from curate.normalizing import Outputs, normalize_pictures, outputs_of
 from curate.pipeline import freeze_as, in_order
 from curate.progress import Progress, silent
 from curate.project import Project
-from curate.settings import load_settings
+from curate.run_record import RunRecord
+from curate.settings import ExecutorSettings, load_settings, with_executor
 from curate.transform import Transform
 from curate.versions import Version
 
@@ -53,7 +54,9 @@ def normalize(
     config: str | Path | None = None,
     changes: Mapping[str, Any] | None = None,
     off: bool = False,
+    executor: str | None = None,
     workers: int | None = None,
+    network: bool = False,
     dry_run: bool = False,
     progress: Progress = silent,
 ) -> Normalized:
@@ -63,19 +66,22 @@ def normalize(
     the newest version. off: let the version refer to the source pictures again. Raises CurateError, for one when no
     size was ever given; pictures that can't be transformed are in `failures`.
     """
-    project = Project.at(folder, store, config)
+    project = Project.at(folder, store, config, network)
     project.require_store()
-    with project.writing("curate normalize"):
+    run = RunRecord("curate normalize", progress)
+    with run.writing(project):
         newest = versions.find_version(project.versions, None)
         transform = None if off else _chosen(project, newest, changes)
+        where = load_settings(project.config, with_executor(changes, executor, workers)).executor
         table = in_order(versions.read_table(project.versions, newest))
         kept = _kept(table, project)
         if dry_run:
             return _would(project, newest, kept, transform)
-        outputs = _made(kept, project, transform, workers, progress)
+        run.executor(where)
+        outputs = _made(kept, project, transform, where, run.progress)
         settings = {**newest.settings, "normalize": transform.model_dump(mode="json") if transform else {}}
         recipe = replace(newest.recipe, transform=transform.as_dict() if transform else {})
-        made = freeze_as(project, table, "curate normalize", settings, newest.counts, recipe)
+        made = freeze_as(project, table, run, settings, newest.counts, recipe)
     have = int(kept["sha256"].isin(outputs.table.index).sum()) if outputs else 0
     return Normalized(
         project=project,
@@ -120,9 +126,9 @@ def _would(project: Project, newest: Version, kept: pd.DataFrame, transform: Tra
 
 
 def _made(
-    kept: pd.DataFrame, project: Project, transform: Transform | None, workers: int | None, progress: Progress
+    kept: pd.DataFrame, project: Project, transform: Transform | None, where: ExecutorSettings, progress: Progress
 ) -> Outputs | None:
     if transform is None:
         return None
     rows = kept[["path", "sha256", "size_bytes"]]
-    return normalize_pictures(rows, project, transform, executor_for(workers), progress)
+    return normalize_pictures(rows, project, transform, executor_for(where), progress)

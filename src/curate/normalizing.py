@@ -33,10 +33,11 @@ from curate.executors import Crashed, Executor
 from curate.files import explained, remove_temporary, sync
 from curate.images import CHUNKS_PER_WORKER
 from curate.imaging import decode_exactly
-from curate.objects import object_path, source_path
+from curate.objects import object_path, source_file
 from curate.output_cache import SQUARES, SUMS, OutputCache
 from curate.progress import Progress, silent
 from curate.project import Project
+from curate.sources import read_ahead, read_file
 from curate.transform import Transform
 from curate.uniform import make_uniform
 
@@ -70,7 +71,7 @@ class Outputs:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One content to transform: the file of a row, and where the store would have the same bytes."""
+    """One content to transform: the file, or URL, of a row, and where the store would have the same bytes."""
 
     path: str
     file: str
@@ -149,20 +150,25 @@ def _make(
 ) -> list[Made]:
     """Transform these pictures, and note the results in the cache as they come."""
     sources = [
-        Source(path, os.fspath(source_path(project, path)), os.fspath(object_path(project, sha256)), sha256, int(size))
+        Source(path, source_file(project, path), os.fspath(object_path(project, sha256)), sha256, int(size))
         for path, sha256, size in zip(todo["path"], todo["sha256"], todo["size_bytes"], strict=True)
     ]
     work = partial(make_outputs, transform, project.objects, _incoming(project))
     with explained(project.objects):
         _incoming(project).mkdir(parents=True, exist_ok=True)
+    sizes = {source.sha256: source.size_bytes for source in sources}
     found: list[Made] = []
     with progress("Normalizing", len(sources)) as advance, _Pending(cache) as pending:
         for answer in executor.map(work, _chunked(sources, executor.workers)):
             made = [Made(answer.item.sha256, None, KILLED)] if isinstance(answer, Crashed) else answer
             pending.add([one.row for one in made if one.row is not None])
             found += made
-            advance(len(made))
+            advance(len(made), size_bytes=sum(sizes[one.sha256] for one in made), errors=_failed(made))
     return found
+
+
+def _failed(made: Sequence[Made]) -> int:
+    return sum(one.row is None for one in made)
 
 
 def _chunked(sources: Sequence[Source], workers: int) -> list[list[Source]]:
@@ -181,11 +187,13 @@ def _chunked(sources: Sequence[Source], workers: int) -> list[list[Source]]:
 
 def make_outputs(transform: Transform, objects: Path, incoming: Path, chunk: Sequence[Source]) -> list[Made]:
     """Read, check, transform and store each source; runs in a worker. Raises StoreError when the disk is full."""
-    return [_make_one(transform, objects, incoming, source) for source in chunk]
+    found = zip(chunk, read_ahead(_bytes_of, chunk), strict=True)
+    return [_make_one(transform, objects, incoming, source, *said) for source, said in found]
 
 
-def _make_one(transform: Transform, objects: Path, incoming: Path, source: Source) -> Made:
-    data, reason = _bytes_of(source)
+def _make_one(
+    transform: Transform, objects: Path, incoming: Path, source: Source, data: bytes | None, reason: str
+) -> Made:
     if data is None:
         return Made(source.sha256, None, reason)
     try:
@@ -214,11 +222,11 @@ def _bytes_of(source: Source) -> tuple[bytes | None, str]:
     reason = GONE
     for file in (source.file, source.stored):
         try:
-            data = Path(file).read_bytes()
+            data, _ = read_file(file)
         except FileNotFoundError:
             continue
         except OSError as error:
-            reason = f"it can't be read: {error.strerror}"
+            reason = f"it can't be read: {error.strerror or error}"
             continue
         if hashlib.sha256(data).hexdigest() == source.sha256:
             return data, ""

@@ -11,13 +11,15 @@ import hashlib
 import os
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from curate.files import explained, sync
-from curate.paths import to_file_name
 from curate.project import Project
+from curate.sources import USUAL_BYTES, Bucket, file_in, is_url, read_ahead, read_file, root_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,9 +67,9 @@ def object_path(project: Project, sha256: str) -> Path:
     return project.objects / sha256[:2] / sha256[2:]
 
 
-def source_path(project: Project, path: str) -> Path:
-    """The file of a row."""
-    return project.folder / to_file_name(path)
+def source_file(project: Project, path: str) -> str:
+    """The file of a row, or its URL. Raises SourceError for a bucket that may not be asked."""
+    return file_in(os.fspath(project.folder) if isinstance(project.folder, Path) else root_of(project.folder), path)
 
 
 def keep_objects(project: Project, table: pd.DataFrame, keep_bytes: str) -> None:
@@ -75,25 +77,40 @@ def keep_objects(project: Project, table: pd.DataFrame, keep_bytes: str) -> None
     if keep_bytes == "never":
         return
     methods: tuple[Method, ...] = ("reflink",) if keep_bytes == "auto" else ("reflink", "copy")
+    if isinstance(project.folder, Bucket) and keep_bytes == "auto":
+        return  # it would cost as much disk as the bucket has
     kept = table[table["keep"]].drop_duplicates("sha256")
-    for path, sha256 in zip(kept["path"], kept["sha256"], strict=True):
-        target = object_path(project, sha256)
-        if target.exists():
-            continue
-        if not _store_object(source_path(project, path), target, sha256, methods):
-            return  # this file system shares no blocks, so no other file will
+    missing = (
+        _ToKeep(source_file(project, path), object_path(project, sha256), sha256, methods)
+        for path, sha256 in zip(kept["path"], kept["sha256"], strict=True)
+        if not object_path(project, sha256).exists()
+    )
+    # Once it did not work it is left: a file system that shares no blocks of one file does not of any.
+    all(read_ahead(_store_object, missing))
 
 
-def _store_object(source: Path, target: Path, sha256: str, methods: tuple[Method, ...]) -> bool:
+@dataclass(frozen=True, slots=True)
+class _ToKeep:
+    """A file, or URL, whose bytes the store shall have under their digest."""
+
+    file: str
+    target: Path
+    sha256: str
+    methods: tuple[Method, ...]
+    size_bytes: int = USUAL_BYTES
+
+
+def _store_object(one: _ToKeep) -> bool:
     """False if no method works here. A file that is gone or changed since it was measured is left out."""
+    target = one.target
     temporary = target.with_name(f".{target.name}.tmp")
     with explained(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary.unlink(missing_ok=True)  # left by a run that was killed right here
         try:
-            if place(source, temporary, methods) is None:
+            if not _fetched_or_placed(one, temporary):
                 return False
-            if digest_of(temporary) == sha256:
+            if digest_of(temporary) == one.sha256:
                 sync(temporary)
                 temporary.replace(target)
         except (FileNotFoundError, PermissionError):
@@ -103,18 +120,36 @@ def _store_object(source: Path, target: Path, sha256: str, methods: tuple[Method
     return True
 
 
-def digest_of(file: Path) -> str:
-    """sha256 of a file's bytes, 64 hexadecimal digits."""
-    with file.open("rb") as stream:
+def _fetched_or_placed(one: _ToKeep, target: Path) -> bool:
+    if not is_url(one.file):
+        return place(Path(one.file), target, one.methods) is not None
+    try:
+        data, _ = read_file(one.file)
+    except OSError as error:
+        raise FileNotFoundError(one.file) from error  # left out, as it was neither a full disk nor the storage
+    target.write_bytes(data)
+    return True
+
+
+def digest_of(file: str | os.PathLike[str]) -> str:
+    """sha256 of the bytes of a file, or of the object at a URL: 64 hexadecimal digits."""
+    if is_url(file):
+        return hashlib.sha256(read_file(file)[0]).hexdigest()
+    with open(file, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def find_bytes(project: Project, path: str, sha256: str) -> Path | None:
-    """A file that has exactly these bytes now: the store's own, else the source; None if neither does."""
-    for candidate in (object_path(project, sha256), source_path(project, path)):
-        try:
-            if digest_of(candidate) == sha256:
-                return candidate
-        except OSError:
-            continue
+def places_of(project: Project, path: str, sha256: str) -> Iterator[str | Path]:
+    """Where these bytes may be: the store's own file, then the source, which is not asked for before it is wanted."""
+    yield object_path(project, sha256)
+    yield source_file(project, path)
+
+
+def find_bytes(project: Project, path: str, sha256: str) -> bytes | None:
+    """The bytes of that digest: the store's own, else the source's; None if neither has them now."""
+    for candidate in places_of(project, path, sha256):
+        with suppress(OSError):
+            data, _ = read_file(candidate)
+            if hashlib.sha256(data).hexdigest() == sha256:
+                return data
     return None

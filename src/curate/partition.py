@@ -26,7 +26,8 @@ from curate.leakage import Leakage, audit
 from curate.pipeline import freeze_as, in_order
 from curate.progress import Progress, silent
 from curate.project import Project
-from curate.settings import Settings, SplitSettings, load_settings
+from curate.run_record import RunRecord
+from curate.settings import Settings, SplitSettings, load_settings, with_executor
 from curate.splitting import NO_LABEL, Assignment, assign, valid_fractions
 from curate.stages.balance import BALANCE
 from curate.stages.labels import PATH_COLUMNS, TEST, TRAIN, VAL, find_column, read_rows
@@ -67,7 +68,9 @@ def split(
     groups: str | Path | None = None,
     from_scratch: bool = False,
     audit_only: bool = False,
+    executor: str | None = None,
     workers: int | None = None,
+    network: bool = False,
     dry_run: bool = False,
     progress: Progress = silent,
 ) -> Partition:
@@ -78,19 +81,21 @@ def split(
     audit_only: deal nothing; see what the splits that are there share, and what a nearest neighbour gains by it.
     Raises CurateError; SettingsError for shares that don't add up to 1.
     """
-    project = Project.at(folder, store, config)
+    project = Project.at(folder, store, config, network)
     project.require_store()
-    with project.writing("curate split"):
+    run = RunRecord("curate split", progress)
+    with run.writing(project):
         newest = versions.find_version(project.versions, None)
         table = in_order(versions.read_table(project.versions, newest))
-        settings = load_settings(project.config, dict(changes or {}))
+        settings = load_settings(project.config, with_executor(changes, executor, workers))
         kept, chosen = _kept(table, project, settings.split, Path(groups) if groups else None)
-        executor = executor_for(workers)
-        captures = captures_of(kept, project.folder, project.cache, executor, progress) if chosen.burst_s else None
+        where = executor_for(settings.executor)
+        run.executor(settings.executor)
+        captures = captures_of(kept, project.folder, project.cache, where, run.progress) if chosen.burst_s else None
         near = _near_copies(kept, project, settings)
-        scene = _Scene(project, newest, kept, belonging_groups(kept, captures, chosen, near))
+        scene = _Scene(project, run, newest, kept, belonging_groups(kept, captures, chosen, near))
         if audit_only:
-            return _audited(scene, settings, workers, progress)
+            return _audited(scene, settings)
         return _dealt(scene, table, chosen, from_scratch, dry_run)
 
 
@@ -99,6 +104,7 @@ class _Scene:
     """The kept pictures of the newest version, and what belongs together."""
 
     project: Project
+    run: RunRecord
     newest: Version
     kept: pd.DataFrame
     groups: Groups
@@ -137,13 +143,11 @@ def _kept(
 
 def _near_copies(kept: pd.DataFrame, project: Project, settings: Settings) -> list[tuple[int, int]]:
     """Pairs of rows that look alike, as the last `clean` found them; none where its cache was deleted."""
-    check, cache = find_check("near_duplicate"), Cache(project.cache)
-    relations = cache.relations(check.task)
+    check = find_check("near_duplicate")
+    relations = Cache(project.cache).relations(check.task)
     if relations is None:
         return []
-    thumbnails = cache.known_facts()["thumbnail"]
-    seen = kept.assign(thumbnail=kept["sha256"].map(thumbnails))
-    return near_pairs(seen, relations, settings.of(check.name).model_dump()["min_similarity"])
+    return near_pairs(kept, relations, settings.of(check.name).model_dump()["min_similarity"])
 
 
 def _dealt(scene: _Scene, table: pd.DataFrame, chosen: SplitSettings, from_scratch: bool, dry_run: bool) -> Partition:
@@ -163,7 +167,7 @@ def _dealt(scene: _Scene, table: pd.DataFrame, chosen: SplitSettings, from_scrat
         recorded = {name: value for name, value in chosen.model_dump(mode="json").items() if value != ()}
         recipe = replace(scene.newest.recipe, splits=recorded)
         settings = {**scene.newest.settings, "split": recorded}
-        made = freeze_as(scene.project, table, "curate split", settings, scene.newest.counts, recipe)
+        made = freeze_as(scene.project, table, scene.run, settings, scene.newest.counts, recipe)
         _keep_leakage(scene.project, made or scene.newest, leakage)
     return Partition(
         scene.project, scene.groups, assignment, leakage, scene.classes, made or scene.newest, made is not None
@@ -178,14 +182,16 @@ def _before(kept: pd.DataFrame) -> list[str | None]:
     return [value if isinstance(value, str) else None for value in kept[name]]
 
 
-def _audited(scene: _Scene, settings: Settings, workers: int | None, progress: Progress) -> Partition:
+def _audited(scene: _Scene, settings: Settings) -> Partition:
     kept, project = scene.kept, scene.project
     if "split" not in kept or kept["split"].isna().all():
         raise SourceError(
             f"{scene.newest.name} of {str(project.folder)!r} has no splits to look through.",
             f"Make some: curate split {project.folder}",
         )
-    found = embed(kept, project.folder, settings.models.backbone, project.cache, executor_for(workers), progress)
+    where = executor_for(settings.executor)
+    found = embed(kept, project.folder, settings.models.backbone, project.cache, where, scene.run.progress)
+    scene.run.note(model=found.identity)
     vectors = np.zeros((len(kept), found.vectors.shape[1]), np.float32)
     seen = found.has(kept["sha256"].tolist())
     vectors[seen] = found.of(kept["sha256"][seen].tolist())

@@ -15,6 +15,8 @@ _ESCAPED = re.compile(r"\\(\\|x[0-9a-f]{2})")
 
 def to_text(name: str) -> str:
     """The table's text for a file name as Python's `os` functions give it."""
+    if name.isascii() and "\\" not in name:  # nearly all, of a million
+        return name
     doubled = name.replace("\\", "\\\\")
     return _UNDECODABLE.sub(lambda match: f"\\x{ord(match[0]) - 0xDC00:02x}", doubled)
 

@@ -25,6 +25,8 @@ from curate.files import write_json
 from curate.progress import Progress, silent
 from curate.project import Project
 from curate.release import Picture, Release, open_release
+from curate.sources import Bucket, Source
+from curate.storage import is_remote
 
 LOCK_FORMAT = 1
 FOLDER_VARIABLE = "CURATE_FOLDER"  # where the image folder of a lock file is on this machine
@@ -108,7 +110,10 @@ def _lock_of(release: Release, seen_from: Path, covers: str) -> Lock:
     )
 
 
-def _relative(path: Path, seen_from: Path) -> str:
+def _relative(path: Source, seen_from: Path) -> str:
+    """A path that stays right when both are moved; a URL as it is."""
+    if isinstance(path, Bucket):
+        return path.url
     return Path(os.path.relpath(path, seen_from)).as_posix()
 
 
@@ -152,14 +157,16 @@ def read_lock(file: Path) -> Lock:
         raise SourceError(f"The lock file {str(file)!r} is damaged: {where}: {problem['msg']}.", remedy) from error
 
 
-def open_lock(file: Path, *, folder: str | Path | None = None, store: str | Path | None = None) -> Release:
+def open_lock(
+    file: Path, *, folder: str | Path | None = None, store: str | Path | None = None, network: bool = False
+) -> Release:
     """The release that a lock file pins; every row is compared, no picture is read.
 
     folder: the image folder on this machine; None takes the environment variable CURATE_FOLDER, else what the lock
     says. Raises StoreError, saying what differs, when the version is not what was pinned.
     """
     lock = read_lock(file)
-    project = _project_of(lock, file, folder, store)
+    project = _project_of(lock, file, folder, store, network)
     project.require_store()
     same = [one for one in versions.read_versions(project.versions) if one.id == lock.id]
     if not same:
@@ -176,11 +183,12 @@ def open_lock(file: Path, *, folder: str | Path | None = None, store: str | Path
     raise _differs(file, project, problems[0])
 
 
-def _project_of(lock: Lock, file: Path, folder: str | Path | None, store: str | Path | None) -> Project:
+def _project_of(lock: Lock, file: Path, folder: str | Path | None, store: str | Path | None, network: bool) -> Project:
     base = Path(os.path.abspath(file)).parent
     elsewhere = folder or os.environ.get(FOLDER_VARIABLE)
     pinned_store = base / lock.store if lock.store and not elsewhere else None
-    return Project.at(elsewhere or base / lock.dataset, store or pinned_store)
+    pinned = lock.dataset if is_remote(lock.dataset) else base / lock.dataset
+    return Project.at(elsewhere or pinned, store or pinned_store, network=network)
 
 
 def _other_version(lock: Lock, project: Project) -> str:
@@ -237,7 +245,7 @@ class LockVerification:
     """
 
     lock: Lock
-    folder: Path
+    folder: Source
     checked: int
     differences: list[str] = field(default_factory=list)
     damaged: dict[str, str] = field(default_factory=dict)
@@ -257,6 +265,7 @@ def verify_lock(
     *,
     folder: str | Path | None = None,
     store: str | Path | None = None,
+    network: bool = False,
     progress: Progress = silent,
 ) -> LockVerification:
     """Compare a version with its lock file, and read and hash every picture of it.
@@ -264,17 +273,17 @@ def verify_lock(
     Raises SourceError when the lock file can't be used; what differs is in the result.
     """
     lock = read_lock(Path(file))
-    project = _project_of(lock, Path(file), folder, store)
+    project = _project_of(lock, Path(file), folder, store, network)
     try:
-        release = open_lock(Path(file), folder=folder, store=store)
+        release = open_lock(Path(file), folder=folder, store=store, network=network)
     except StoreError as error:
         return LockVerification(lock, project.folder, 0, [str(error)])
     damaged = {}
     with progress("Verifying", len(release.pictures)) as advance:
         for picture in release.pictures:
             try:
-                release.file(picture)
+                release.find(picture)
             except StoreError as error:
                 damaged[picture.path] = str(error)
-            advance(1)
+            advance(1, size_bytes=picture.size_bytes, errors=picture.path in damaged)
     return LockVerification(lock, project.folder, len(release.pictures), [], damaged)

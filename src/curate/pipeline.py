@@ -10,8 +10,9 @@ version; `prelabel` and `flag` (`curate.modelling`) form new opinions in between
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,17 +25,20 @@ from curate.objects import keep_objects
 from curate.opinions import Opinions, read_opinions, with_opinions
 from curate.progress import Progress, silent
 from curate.project import Project
+from curate.relations import Relations
 from curate.review_log import read_log
-from curate.settings import Settings, as_dict, load_settings
+from curate.run_record import RunRecord
+from curate.settings import Settings, as_dict, load_settings, with_executor
 from curate.stages.balance import unbalanced, with_balance
 from curate.stages.judge import judge
 from curate.stages.labels import IMPORTED, add_labels
 from curate.stages.measure import Effort, measure
 from curate.stages.normalize import pixels_of, recorded_transform, with_outputs
 from curate.stages.relate import relate
-from curate.stages.scan import Scan, scan_folder
+from curate.stages.scan import Scan, scan_source
 from curate.stages.split import with_splits
 from curate.summary import count, count_splits
+from curate.unchanged import Outcome, inputs_of, recall, remember
 from curate.versions import NOTHING_MADE, Recipe, Version, commit, head
 
 if TYPE_CHECKING:
@@ -50,19 +54,24 @@ UNNORMALIZED, UNSPLIT, UNBALANCED = WAITING = "unnormalized", "unsplit", "unbala
 class Cleaned:
     """What `clean` did.
 
-    table: the whole manifest. version: the version that holds it now. is_new: whether it was made by this run
+    make_table: gives the `table`. version: the version that holds it now. is_new: whether it was made by this run
     (False: nothing changed, or a dry run). stale: decisions of people on pictures that are gone or changed.
     """
 
     project: Project
     settings: Settings
-    table: pd.DataFrame
+    make_table: Callable[[], pd.DataFrame] = field(repr=False)
     counts: dict[str, Any]
     scan: Scan
     effort: Effort
     stale: int
     version: Version | None
     is_new: bool
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """The whole manifest. Where nothing had changed it is built when it is first asked for."""
+        return self.make_table()
 
 
 def clean(
@@ -71,7 +80,9 @@ def clean(
     store: str | Path | None = None,
     config: str | Path | None = None,
     changes: Mapping[str, Any] | None = None,
+    executor: str | None = None,
     workers: int | None = None,
+    network: bool = False,
     dry_run: bool = False,
     progress: Progress = silent,
 ) -> Cleaned:
@@ -80,28 +91,61 @@ def clean(
     changes: settings on top of `curate.toml`, dotted key -> value. workers: processes, None = one per core.
     Raises CurateError; faulty pictures are rows of the table, not errors.
     """
-    project = Project.at(folder, store, config)
-    settings = load_settings(project.config, dict(changes or {}))
-    scan = scan_folder(project.folder)
+    project = Project.at(folder, store, config, network)
+    settings = load_settings(project.config, with_executor(changes, executor, workers))
+    return clean_project(project, settings, RunRecord("curate clean", progress), dry_run=dry_run)
+
+
+def clean_project(project: Project, settings: Settings, run: RunRecord, *, dry_run: bool = False) -> Cleaned:
+    """As `clean`, for whichever command this run is."""
+    scan = scan_of(project, run.progress)
     _require_files(scan, project)
-    with project.writing("curate clean"):
-        look = look_at(project, settings, scan, executor_for(workers), progress)
+    with run.writing(project, settings.executor):
         log = read_log(project.review_log)
+        inputs = inputs_of(project, settings, scan, log)
+        known = recall(project, inputs)
+        if known is not None:
+            return _unchanged(project, settings, run, scan, log, known)
+        look = look_at(project, settings, scan, executor_for(settings.executor), run.progress)
+        run.note(opened=look.effort.opened)
         opinions = read_opinions(project.cache)
-        table = conclude(look, settings, log, opinions)
-        counts = count(table) | summaries(opinions)
-        made = None if dry_run else freeze(project, table, "curate clean", settings, counts)
+        table = conclude(look, settings, log, opinions, run.progress)
+        outcome = Outcome(count(table) | summaries(opinions), len(stale_decisions(table, log)))
+        made = None if dry_run else freeze(project, table, run, settings, outcome.counts)
+        if look.effort.settled and not dry_run:
+            remember(project, inputs, outcome)
         return Cleaned(
             project=project,
             settings=settings,
-            table=table,
-            counts=counts,
+            make_table=lambda: table,
+            **vars(outcome),
             scan=scan,
             effort=look.effort,
-            stale=len(stale_decisions(table, log)),
             version=made or head(project.versions),
             is_new=made is not None,
         )
+
+
+def _unchanged(
+    project: Project, settings: Settings, run: RunRecord, scan: Scan, log: Sequence[Decision], known: Outcome
+) -> Cleaned:
+    """What `clean` says when everything is as it was when the newest version was frozen."""
+
+    def make_table() -> pd.DataFrame:
+        look = look_at(project, settings, scan, executor_for(settings.executor), silent)
+        return conclude(look, settings, log, read_opinions(project.cache))
+
+    run.note(opened=0)
+    return Cleaned(
+        project=project,
+        settings=settings,
+        make_table=make_table,
+        **vars(known),
+        scan=scan,
+        effort=Effort(settled=True),
+        version=head(project.versions),
+        is_new=False,
+    )
 
 
 @dataclass(frozen=True)
@@ -109,25 +153,43 @@ class Look:
     """What the pixels say. measured: one row per file with its facts. relations: by check, see `relate`."""
 
     measured: pd.DataFrame
-    relations: Mapping[str, pd.DataFrame]
+    relations: Mapping[str, Relations]
     effort: Effort
+
+
+def scan_of(project: Project, progress: Progress = silent) -> Scan:
+    """Every file of the project's folder."""
+    with progress("Scanning", 0) as advance:
+        scan = scan_source(project.folder)
+        advance(len(scan.rows), errors=len(scan.skipped))
+    return scan
 
 
 def look_at(project: Project, settings: Settings, scan: Scan, executor: Executor, progress: Progress) -> Look:
     """Facts of every file and relations between pictures, from the cache where it has them."""
     cache = Cache(project.cache)
     imported = settings.scan.labels == IMPORTED
-    files = add_labels(scan.table(), str(project.imported_labels) if imported else settings.scan.labels)
+    with progress("Reading labels", 0):
+        files = add_labels(scan.table(), str(project.imported_labels) if imported else settings.scan.labels)
     measured, effort = measure(files, project.folder, cache, executor, progress)
     return Look(measured, relate(measured, cache, progress), effort)
 
 
-def conclude(look: Look, settings: Settings, log: Sequence[Decision], opinions: Mapping[str, Opinions]) -> pd.DataFrame:
+def conclude(
+    look: Look,
+    settings: Settings,
+    log: Sequence[Decision],
+    opinions: Mapping[str, Opinions],
+    progress: Progress = silent,
+) -> pd.DataFrame:
     """The whole manifest: what checks, models and people make of the facts."""
     table = look.measured
-    if opinions:
-        table = with_opinions(table, given_labels(table, log), opinions)
-    return in_order(decide(judge(table, settings, look.relations), settings, log))
+    with progress("Judging", 0):
+        if opinions:
+            table = with_opinions(table, given_labels(table, log), opinions)
+        table = judge(table, settings, look.relations)
+    with progress("Deciding", 0):
+        return in_order(decide(table, settings, log))
 
 
 def summaries(opinions: Mapping[str, Opinions]) -> dict[str, Any]:
@@ -136,32 +198,34 @@ def summaries(opinions: Mapping[str, Opinions]) -> dict[str, Any]:
 
 
 def freeze(
-    project: Project, table: pd.DataFrame, command: str, settings: Settings, counts: dict[str, Any]
+    project: Project, table: pd.DataFrame, run: RunRecord, settings: Settings, counts: dict[str, Any]
 ) -> Version | None:
     """The table as the next version; None if it is that of the newest one.
 
     Pictures stay normalized, split and balanced as they are in the newest one; those that came since have to be so
     as well.
     """
-    keep_objects(project, table, settings.versions.keep_bytes)
+    with run.progress("Keeping originals", 0):
+        keep_objects(project, table, settings.versions.keep_bytes)
     newest = head(project.versions)
     recipe = newest.recipe if newest else NOTHING_MADE
-    return freeze_as(project, without_verdicts(table), command, as_dict(settings), counts, recipe)
+    return freeze_as(project, without_verdicts(table), run, as_dict(settings), counts, recipe)
 
 
 def freeze_as(
     project: Project,
     table: pd.DataFrame,
-    command: str,
+    run: RunRecord,
     settings: dict[str, Any],
     counts: dict[str, Any],
     recipe: Recipe,
 ) -> Version | None:
     """As `freeze`, with the splits, balance and normalized pictures of this recipe; `pixels` are computed anew."""
     transform = recorded_transform(recipe.transform)
-    table = with_balance(with_splits(table, project, recipe.splits), project, recipe.balance)
-    table = with_outputs(table, project, transform)
-    recipe = replace(recipe, pixels=pixels_of(table, project, transform))
+    with run.progress("Splits and pixels", 0):
+        table = with_balance(with_splits(table, project, recipe.splits), project, recipe.balance)
+        table = with_outputs(table, project, transform)
+        recipe = replace(recipe, pixels=pixels_of(table, project, transform))
     counts = {name: value for name, value in counts.items() if name not in (*WAITING, "splits")}
     if "split" in table:
         counts["splits"] = count_splits(table)
@@ -171,7 +235,23 @@ def freeze_as(
         counts[UNSPLIT] = int((table["keep"] & table["split"].isna()).sum())
     if "repeat" in table:
         counts[UNBALANCED] = unbalanced(table)
-    return commit(project.versions, table, command, settings, counts, recipe=recipe)
+    return commit_run(project, table, run, settings, counts, recipe=recipe)
+
+
+def commit_run(
+    project: Project,
+    table: pd.DataFrame,
+    run: RunRecord,
+    settings: dict[str, Any],
+    counts: dict[str, Any],
+    restores: int | None = None,
+    recipe: Recipe = NOTHING_MADE,
+) -> Version | None:
+    """As `commit`, with the record of the run that makes the version."""
+    with run.progress("Committing", 0):
+        made = commit(project.versions, table, run.command, settings, counts, restores, recipe, run.so_far)
+    run.version = made.name if made else None
+    return made
 
 
 def without_verdicts(table: pd.DataFrame) -> pd.DataFrame:

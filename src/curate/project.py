@@ -11,11 +11,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from curate.errors import SourceError, StoreError, StoreLocked
 from curate.files import explained, remove_temporary, write_json
 from curate.log_place import log_place, remember_place
 from curate.paths import to_text
+from curate.sources import Bucket, Source, source_of
 
 STORE_FORMAT = 1
 STORE_SUFFIX = ".curate"
@@ -27,40 +29,60 @@ LOCK_WAIT_S = 2.0
 class Project:
     """A folder of images, and the store beside it that holds everything `curate` knows of it.
 
+    folder: or a prefix of a bucket, see `curate.sources`; its store is on this machine all the same.
     config: the settings file; None where there is none, so that all defaults hold.
     """
 
-    folder: Path
+    folder: Source
     store: Path
     config: Path | None
 
     @classmethod
-    def at(cls, folder: str | Path, store: str | Path | None = None, config: str | Path | None = None) -> Project:
+    def at(
+        cls,
+        folder: str | Path,
+        store: str | Path | None = None,
+        config: str | Path | None = None,
+        network: bool = False,
+    ) -> Project:
         """The project of a folder. The store is `FOLDER.curate` beside it unless given.
 
-        Raises SourceError when the folder is itself a store or has the store inside; settings are read later.
+        network: whether a folder in remote storage may be read. Raises SourceError when the folder is itself a store
+        or has the store inside, or is a URL without one; settings are read later.
         """
-        source = Path(os.path.abspath(folder))
+        source = source_of(folder, network)
+        if isinstance(source, Bucket):
+            chosen = Path(os.path.abspath(store)) if store else _store_here(source)
+            return cls(source, chosen, _config(chosen, config))
         beside = source.parent / f"{source.name or 'root'}{STORE_SUFFIX}"
         chosen = Path(os.path.abspath(store)) if store else beside
         if _is_store(source):
-            original = source.with_name(source.name.removesuffix(STORE_SUFFIX))
-            raise SourceError(
-                f"{str(folder)!r} is a store of curate, not a folder of images.",
-                f"Try: {original}" if original != source else "Give the folder that it was made for.",
-            )
+            raise SourceError(f"{str(folder)!r} is a store of curate, not a folder of images.", _made_for(source))
         if Path(os.path.realpath(chosen)).is_relative_to(os.path.realpath(source)):
             raise SourceError(
                 f"The store {str(chosen)!r} lies inside the image folder, which curate never changes.",
                 "Give another place: --store PATH.",
             )
-        usual = chosen / "curate.toml"
-        return cls(source, chosen, Path(config) if config else usual if os.path.exists(usual) else None)
+        return cls(source, chosen, _config(chosen, config))
+
+    @property
+    def directory(self) -> Path:
+        """The folder, where it is one of this machine. Raises SourceError for a bucket."""
+        if isinstance(self.folder, Bucket):
+            raise SourceError(f"{str(self.folder)!r} is no folder of this machine.", "Give one that is.")
+        return self.folder
 
     @property
     def has_default_store(self) -> bool:
-        """Whether commands find the store without --store."""
+        """Whether commands find the store without --store, from whatever folder they are typed in."""
+        if isinstance(self.folder, Bucket):
+            return False
         return self.store == self.folder.parent / f"{self.folder.name or 'root'}{STORE_SUFFIX}"
+
+    @property
+    def network(self) -> bool:
+        """Whether pictures in remote storage may be read; False of a folder, which needs none."""
+        return isinstance(self.folder, Bucket) and self.folder.network
 
     @property
     def cache(self) -> Path:
@@ -73,6 +95,10 @@ class Project:
     @property
     def versions(self) -> Path:
         return self.store / "versions"
+
+    @property
+    def batches(self) -> Path:
+        return self.store / "batches"
 
     @property
     def imported_labels(self) -> Path:
@@ -123,7 +149,7 @@ class Project:
 
     def _remove_temporary_files(self) -> None:
         """What killed runs left; not those of `curate report`, which takes no lock."""
-        for folder in (self.cache, self.versions, self.versions / "tags"):
+        for folder in (self.cache, self.versions, self.versions / "tags", self.versions / "runs"):
             remove_temporary(folder)
         for name in ("lock.json", "store.json"):
             remove_temporary(self.store, f".{name}.*.tmp")
@@ -133,7 +159,8 @@ class Project:
         if not os.path.exists(self.store / "store.json"):
             raise StoreError(
                 f"{str(self.folder)!r} has not been curated yet (no store at {str(self.store)!r}).",
-                f"Run: curate clean {self.folder}",
+                f"Run: curate clean {self.folder}"
+                + (f" --store {self.store} --network" if isinstance(self.folder, Bucket) else ""),
             )
         self._check_format()
 
@@ -159,14 +186,47 @@ class Project:
 
     def _write_format(self) -> None:
         if not (self.store / "store.json").exists():
-            write_json(self.store / "store.json", {"format": STORE_FORMAT, "folder": to_text(self.folder.name)})
+            known: dict[str, object] = {"format": STORE_FORMAT, "folder": to_text(self.folder.name)}
+            if isinstance(self.folder, Bucket):
+                known["url"] = self.folder.url
+            write_json(self.store / "store.json", known)
+
+
+def _config(store: Path, config: str | Path | None) -> Path | None:
+    usual = store / "curate.toml"
+    return Path(config) if config else usual if os.path.exists(usual) else None
+
+
+def _made_for(store: Path) -> str:
+    """What to give instead of a store."""
+    if url := _recorded(store).get("url"):
+        return f"Give what it was made for: {url} --store {store}"
+    original = store.with_name(store.name.removesuffix(STORE_SUFFIX))
+    return f"Try: {original}" if original != store else "Give the folder that it was made for."
+
+
+def _store_here(bucket: Bucket) -> Path:
+    """The store that was made for this URL in the current folder. Raises SourceError where there is none."""
+    usual = Path(os.path.abspath(f"{bucket.name}{STORE_SUFFIX}"))
+    if _recorded(usual).get("url") == bucket.url:
+        return usual
+    raise SourceError(
+        f"curate keeps what it knows of {bucket.url!r} on this machine, and nobody said where.",
+        f"Add --store {usual.name} (in Python: store={usual.name!r}).",
+    )
 
 
 def _is_store(folder: Path) -> bool:
+    return "format" in _recorded(folder)
+
+
+def _recorded(store: Path) -> dict[str, Any]:
+    """What a store says of itself; nothing where it is none."""
     try:
-        return "format" in json.loads((folder / "store.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError, TypeError):
-        return False
+        found = json.loads((store / "store.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _who_holds(holder: Path) -> str:

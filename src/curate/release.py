@@ -9,19 +9,24 @@ from __future__ import annotations
 import hashlib
 import posixpath
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from curate import versions
 from curate.errors import StoreError
 from curate.names import safe_names, safe_path, untaken
-from curate.objects import Method, digest_of, object_path, place, source_path
+from curate.objects import Method, digest_of, object_path, place, places_of
 from curate.paths import to_file_name
 from curate.pipeline import in_order
 from curate.project import Project
+from curate.sources import AHEAD_BYTES, Bucket, is_url, read_file
 from curate.stages.labels import SPLIT_NAMES, UNLABELED
+from curate.storage import WORKERS
 from curate.versions import Version
 
 if TYPE_CHECKING:
@@ -88,43 +93,98 @@ class Release:
 
     def read(self, picture: Picture) -> bytes:
         """The picture's bytes. Raises StoreError when they are gone or no longer those of the version."""
+        data = self._ahead.read(picture) if self._ahead is not None else self._read(picture)
+        if data is None:
+            raise self._gone(picture)
+        return data
+
+    def expect(self, pictures: Sequence[Picture]) -> None:
+        """Tell that these are read next, in this order, if it is another one than that of `pictures`."""
+        if self._ahead is not None:
+            self._ahead.expect(pictures)
+
+    def _read(self, picture: Picture) -> bytes | None:
         for candidate in self._candidates(picture):
             try:
-                data = candidate.read_bytes()
+                data, _ = read_file(candidate)
             except OSError:
                 continue
             if hashlib.sha256(data).hexdigest() == picture.sha256:
                 return data
-        raise self._gone(picture)
+        return None
+
+    @cached_property
+    def _ahead(self) -> _Ahead | None:
+        """Where pictures come from a bucket: the next ones, on their way."""
+        return _Ahead(self.pictures, self._read) if isinstance(self.project.folder, Bucket) else None
 
     def put(self, picture: Picture, target: Path) -> None:
         """Make `target` a file with the picture's bytes, and the folders above it. Raises StoreError as `read` does."""
         target.parent.mkdir(parents=True, exist_ok=True)
-        method = place(self.file(picture), target, self.allowed)
+        found = self.find(picture)
+        method: Method | None = "copy"
+        if isinstance(found, bytes):
+            target.write_bytes(found)
+        else:
+            method = place(found, target, self.allowed)
         assert method is not None  # copying always works
         self.placed[method] += 1
 
-    def file(self, picture: Picture) -> Path:
-        """A file that has the picture's bytes now. Raises StoreError as `read` does."""
+    def find(self, picture: Picture) -> Path | bytes:
+        """A file that has the picture's bytes now; of a bucket the bytes. Raises StoreError as `read` does."""
         for candidate in self._candidates(picture):
             try:
+                if is_url(candidate):
+                    return self.read(picture)
                 if digest_of(candidate) == picture.sha256:
-                    return candidate
+                    return Path(candidate)
             except OSError:
                 continue
         raise self._gone(picture)
 
-    def _candidates(self, picture: Picture) -> list[Path]:
-        stored = object_path(self.project, picture.sha256)
+    def _candidates(self, picture: Picture) -> Iterator[str | Path]:
         if picture.sha256 != picture.source_sha256:  # normalized: the source has other bytes
-            return [stored]
-        return [stored, source_path(self.project, picture.path)]
+            yield object_path(self.project, picture.sha256)
+        else:
+            yield from places_of(self.project, picture.path, picture.sha256)
 
     def _gone(self, picture: Picture) -> StoreError:
         return StoreError(
             f"{picture.path!r} is gone or has other bytes than in {self.version.name}.",
             f"See: curate verify {self.project.folder}",
         )
+
+
+class _Ahead:
+    """Reads pictures of a bucket, and meanwhile those that come next. What nobody expected is read when asked for."""
+
+    def __init__(self, pictures: Sequence[Picture], read: Callable[[Picture], bytes | None]) -> None:
+        self._read = read
+        self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="curate-read")
+        self._under_way: dict[str, Future[bytes | None]] = {}
+        self._bytes = 0
+        self.expect(pictures)
+
+    def expect(self, pictures: Sequence[Picture]) -> None:
+        """These are asked for next, in this order."""
+        self._following = {before.path: after for before, after in pairwise(pictures)}
+
+    def read(self, picture: Picture) -> bytes | None:
+        """The picture's bytes; None where they are gone or others."""
+        found = self._under_way.pop(picture.path, None)
+        self._bytes -= picture.size_bytes if found is not None else 0
+        following = self._following.get(picture.path)
+        for _ in range(WORKERS):
+            if following is None or self._bytes + following.size_bytes > AHEAD_BYTES:
+                break
+            self._fetch(following)
+            following = self._following.get(following.path)
+        return self._read(picture) if found is None else found.result()
+
+    def _fetch(self, picture: Picture) -> None:
+        if picture.path not in self._under_way:
+            self._under_way[picture.path] = self._pool.submit(self._read, picture)
+            self._bytes += picture.size_bytes
 
 
 def open_release(

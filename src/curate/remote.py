@@ -13,31 +13,25 @@ import base64
 import hashlib
 import json
 import os
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from curate.errors import CurateError, SourceError, StoreError
+from curate.errors import SourceError, StoreError
 from curate.files import explained
 from curate.progress import Progress, silent
-from curate.transfer import DISK_ERRORS, Landing, in_parallel, local_names, open_landing, shown
+from curate.storage import WORKERS, Storage, etag_of, explained_storage, is_about_bucket, open_storage, reason_of
+from curate.transfer import Landing, in_parallel, local_names, open_landing
 
 MARKER = "export.json"
 UPLOADING = ".uploading.json"  # what export.json will be; there until it is
-MODULES = {"s3": "s3fs", "gs": "gcsfs"}  # scheme -> what fsspec needs for it
-INSTALL = {"s3": "pip install 'curate[remote]'", "gs": "pip install 'curate[remote]' gcsfs"}
-# Small files at a time, each whole in memory. Of 500 files, with answers 50 ms late, 32 took 6.5 s, 16 7.5 s,
-# 8 9.6 s (the server of benchmarks/remote.py).
-WORKERS = 16
 PART_BYTES = 8 << 20  # of a large file; the AWS command line's own default
 MAX_PARTS = 1000  # AWS allows 10,000; OpenStack Swift 1,000
 PARTS_AT_ONCE = 8
-_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 
 
 @dataclass(frozen=True)
@@ -64,49 +58,14 @@ class Downloaded:
     renamed: dict[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class _Storage:
-    """An opened storage. files: of fsspec. root: "bucket" or "bucket/prefix". url: fit to be shown."""
-
-    files: Any
-    scheme: str
-    root: str
-    url: str
-
-    def path(self, name: str) -> str:
-        return f"{self.root}/{name}"
-
-    def below(self) -> dict[str, dict[str, Any]]:
-        """Name -> what is known of it, for every object below the root but the empty ones that stand for folders."""
-        found = self.files.find(self.root, detail=True)
-        start = f"{self.root}/"
-        named = {path.removeprefix(start): info for path, info in found.items() if path.startswith(start)}
-        return {name: info for name, info in named.items() if info["size"] or not (name == "" or name.endswith("/"))}
-
-
-def is_remote(text: str) -> bool:
-    """Whether this is a URL rather than a path: "s3://bucket/a" is, "C:/a" and "a/b" are not."""
-    return bool(_URL.match(text))
-
-
-def require_network(url: str, network: bool) -> None:
-    """Raises SourceError unless the network was asked for. url: or a file that is a list of web addresses."""
-    if not network:
-        what = f"{shown(url)!r} is on" if is_remote(url) else f"{url!r} lists pictures on"
-        raise SourceError(
-            f"{what} the network, which curate uses only when told to.",
-            "Add --network (in Python: network=True).",
-        )
-
-
 def existing_export(url: str) -> dict[str, Any] | None:
     """The export.json of the export at that URL; None if there is none."""
-    storage = _opened(url)
-    with _explained(storage):
+    storage = open_storage(url)
+    with explained_storage(storage):
         try:
             found = json.loads(storage.files.cat_file(storage.path(MARKER)))
         except FileNotFoundError as error:
-            if _is_about_bucket(error):
+            if is_about_bucket(error):
                 raise
             return None
         except ValueError:
@@ -123,10 +82,10 @@ def upload(draft: Path, url: str, marker: str = MARKER, progress: Progress = sil
     Raises SourceError when anything but half an upload of this very export is there, or the storage refuses;
     StoreError when the connection fails.
     """
-    storage = _opened(url)
+    storage = open_storage(url)
     files = _files_below(draft)
     identity = files.pop(marker).read_bytes()
-    with _explained(storage):
+    with explained_storage(storage):
         there = storage.below()
         _require_free(storage, there, {*files, marker}, identity)
         storage.files.pipe_file(storage.path(UPLOADING), identity)
@@ -134,9 +93,9 @@ def upload(draft: Path, url: str, marker: str = MARKER, progress: Progress = sil
         with progress("Uploading", len(files) + 1) as advance:
             for size_bytes in _sent(storage, files, there):
                 sent.update(files=size_bytes is not None, skipped=size_bytes is None, bytes=size_bytes or 0)
-                advance(1)
+                advance(1, size_bytes=size_bytes or 0)
             storage.files.pipe_file(storage.path(marker), identity)
-            advance(1)
+            advance(1, size_bytes=len(identity))
         with suppress(PermissionError):  # some may write but not remove; the export is whole all the same
             storage.files.rm_file(storage.path(UPLOADING))
     return Uploaded(sent["files"] + 1, sent["skipped"], sent["bytes"] + len(identity))
@@ -147,7 +106,7 @@ def _files_below(folder: Path) -> dict[str, Path]:
     return {path.relative_to(folder).as_posix(): path for path in sorted(paths)}
 
 
-def _require_free(storage: _Storage, there: Mapping[str, Any], ours: set[str], identity: bytes) -> None:
+def _require_free(storage: Storage, there: Mapping[str, Any], ours: set[str], identity: bytes) -> None:
     """Raises SourceError when what is there is not half an upload of this very export."""
     if not there:
         return
@@ -164,7 +123,7 @@ def _require_free(storage: _Storage, there: Mapping[str, Any], ours: set[str], i
         )
 
 
-def _sent(storage: _Storage, files: Mapping[str, Path], there: Mapping[str, Any]) -> Iterator[int | None]:
+def _sent(storage: Storage, files: Mapping[str, Path], there: Mapping[str, Any]) -> Iterator[int | None]:
     """For each file, how many bytes were sent; None if it was there."""
     send = partial(_send, storage, files, there)
     large = {name for name, file in files.items() if file.stat().st_size >= 2 * PART_BYTES}
@@ -174,7 +133,7 @@ def _sent(storage: _Storage, files: Mapping[str, Path], there: Mapping[str, Any]
         yield size_bytes
 
 
-def _send(storage: _Storage, files: Mapping[str, Path], there: Mapping[str, Any], name: str) -> int | None:
+def _send(storage: Storage, files: Mapping[str, Path], there: Mapping[str, Any], name: str) -> int | None:
     file = files[name]
     if name in there and _is_same(file, there[name]):
         return None
@@ -197,7 +156,7 @@ def _is_same(file: Path, info: Mapping[str, Any]) -> bool:
         return False
     if "md5Hash" in info:  # Google's
         return base64.b64decode(info["md5Hash"]) == _md5s(file, info["size"] or 1)[0]
-    etag = _etag(info)
+    etag = etag_of(info)
     if "-" not in etag:
         return etag == _md5s(file, info["size"] or 1)[0].hex()
     parts = _md5s(file, _part_bytes(info["size"]))
@@ -217,10 +176,6 @@ def _md5s(file: Path, part_bytes: int) -> list[bytes]:
     return digests
 
 
-def _etag(info: Mapping[str, Any]) -> str:
-    return str(info.get("ETag") or info.get("etag") or "").strip('"')
-
-
 # ---- Down
 
 
@@ -235,14 +190,14 @@ def download(url: str, target: Path, progress: Progress = silent) -> Downloaded:
 
         path, fetched = fetch_file(url, target, progress)
         return Downloaded(path, int(fetched), int(not fetched))
-    storage = _opened(url)
-    with _explained(storage):
+    storage = open_storage(url)
+    with explained_storage(storage):
         objects, single = _objects(storage)
     landing = open_landing(target, storage.url)
     names = local_names(objects)
     with explained(target):
         landing.keep_only(names.values())
-        missing = [one for one in objects if not landing.has(one, _etag(objects[one]), objects[one]["size"])]
+        missing = [one for one in objects if not landing.has(one, etag_of(objects[one]), objects[one]["size"])]
         landing.require_space(sum(objects[one]["size"] for one in missing))
     failures = _fetch(storage, landing, {one: objects[one] for one in missing}, names, single, progress)
     if len(failures) == len(objects):
@@ -256,7 +211,7 @@ def download(url: str, target: Path, progress: Progress = silent) -> Downloaded:
     )
 
 
-def _objects(storage: _Storage) -> tuple[dict[str, dict[str, Any]], str]:
+def _objects(storage: Storage) -> tuple[dict[str, dict[str, Any]], str]:
     """The objects to fetch by name; and the name, if it is the one that the URL names."""
     below = storage.below()
     if UPLOADING in below and MARKER not in below:
@@ -275,7 +230,7 @@ def _objects(storage: _Storage) -> tuple[dict[str, dict[str, Any]], str]:
 
 
 def _fetch(
-    storage: _Storage,
+    storage: Storage,
     landing: Landing,
     missing: Mapping[str, dict[str, Any]],
     names: Mapping[str, str],
@@ -292,115 +247,19 @@ def _fetch(
         try:
             storage.files.get_file(path, str(part), **options)
         except (FileNotFoundError, PermissionError) as error:
-            return _reason(error)
+            return reason_of(error)
         if part.stat().st_size != missing[name]["size"]:
             raise StoreError(
                 f"{name!r} of {storage.url!r} has {missing[name]['size']:,} bytes, and {part.stat().st_size:,} came.",
                 "It was changed meanwhile, or the connection was cut. Run the same command again.",
             )
-        landing.finish(name, part, names[name], _etag(missing[name]))
+        landing.finish(name, part, names[name], etag_of(missing[name]))
         return ""
 
     failures = {}
-    with _explained(storage), progress("Downloading", len(missing)) as advance:
+    with explained_storage(storage), progress("Downloading", len(missing)) as advance:
         for name, reason in in_parallel(fetch, missing, WORKERS):
             if reason:
                 failures[name] = reason
-            advance(1)
+            advance(1, size_bytes=0 if reason else missing[name]["size"], errors=bool(reason))
     return dict(sorted(failures.items()))
-
-
-# ---- The storage and its errors
-
-
-def _opened(url: str) -> _Storage:
-    """The storage of that URL; connects to nothing yet. Raises SourceError when it can't be."""
-    scheme, _, rest = url.partition("://")
-    scheme = scheme.lower()
-    if scheme not in MODULES:
-        raise SourceError(
-            f"{shown(url)!r} is no storage that curate knows: expected s3://bucket/… or gs://bucket/….",
-            "Files on this machine are given by their path." if scheme == "file" else "",
-        )
-    root = rest.strip("/")
-    bucket = root.partition("/")[0]
-    if "@" in bucket:
-        raise SourceError(
-            f"The URL {scheme}://… holds a user or a key, which others could read off the screen.",
-            "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, and give the URL without.",
-        )
-    if not bucket:
-        raise SourceError(f"{url!r} names no bucket: expected {scheme}://bucket/name.")
-    try:
-        return _Storage(_file_system(scheme), scheme, root, f"{scheme}://{root}")
-    except ImportError as error:
-        raise SourceError(f"{scheme}:// needs the package {MODULES[scheme]} ({error}).", INSTALL[scheme]) from error
-
-
-def _file_system(scheme: str) -> Any:
-    import fsspec
-
-    options: dict[str, Any] = {"skip_instance_cache": True, "use_listings_cache": False}
-    if scheme == "s3":
-        options["config_kwargs"] = {"max_pool_connections": WORKERS, "connect_timeout": 10, "read_timeout": 60}
-    return fsspec.filesystem(scheme, **options)
-
-
-@contextmanager
-def _explained(storage: _Storage) -> Iterator[None]:
-    """Turn what storages and networks do into messages for people."""
-    try:
-        yield
-    except CurateError:
-        raise
-    except FileNotFoundError as error:
-        if _is_about_bucket(error):
-            bucket = storage.root.partition("/")[0]
-            raise SourceError(f"There is no bucket {bucket!r} ({storage.url}).", "curate makes none.") from error
-        raise SourceError(f"There is nothing at {storage.url!r}.", "Check the spelling.") from error
-    except PermissionError as error:
-        raise SourceError(
-            f"{storage.url!r} was refused: {_reason(error)}.",
-            "Check whose credentials are used, and whether they may list, read and write there.",
-        ) from error
-    except _errors_of(storage.scheme) as error:
-        if isinstance(error, OSError) and error.errno in DISK_ERRORS:
-            with explained(Path(error.filename or ".")):
-                raise
-        raise _connection_error(storage, error) from error
-
-
-def _connection_error(storage: _Storage, error: Exception) -> CurateError:
-    if type(error).__name__ in ("NoCredentialsError", "PartialCredentialsError", "DefaultCredentialsError"):
-        hint = (
-            "Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; for a public bucket, FSSPEC_S3_ANON=true."
-        )
-        return SourceError(f"No credentials were found for {storage.url!r}.", hint if storage.scheme == "s3" else "")
-    return StoreError(
-        f"{storage.url!r} can't be reached: {_reason(error)}.",
-        "Check the network and AWS_ENDPOINT_URL; then run the same command again: it goes on where it stopped.",
-    )
-
-
-def _reason(error: Exception) -> str:
-    """The library's own words, without what a URL in them may hold of keys."""
-    words = re.sub(r"//[^/@\s]*@", "//", str(error))
-    return re.sub(r"\?[^\s\"']*", "", words).strip().rstrip(".") or type(error).__name__
-
-
-def _is_about_bucket(error: FileNotFoundError) -> bool:
-    return "bucket" in str(error).lower()  # "The specified bucket does not exist": AWS, Google, MinIO, Swift
-
-
-def _errors_of(scheme: str) -> tuple[type[Exception], ...]:
-    """What the storage's library raises."""
-    import aiohttp
-
-    if scheme == "gs":
-        from gcsfs.retry import HttpError
-        from google.auth.exceptions import GoogleAuthError
-
-        return (OSError, ValueError, aiohttp.ClientError, HttpError, GoogleAuthError)
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    return (OSError, ValueError, aiohttp.ClientError, BotoCoreError, ClientError)

@@ -15,6 +15,7 @@ from curate.decisions import Decision, standing_decisions
 from curate.errors import SettingsError, StoreError
 from curate.project import Project
 from curate.review_log import read_events, reading
+from curate.rows import places_of
 from curate.spot_checks import Sample, estimate_of, newest_sample
 from curate.stopping import Estimate, told
 
@@ -64,14 +65,17 @@ class ReviewStanding:
 
 def review_standing(project: Project, rows: pd.DataFrame, target: float = TARGET) -> ReviewStanding:
     """How far the review is. rows: of the newest version, facts may be missing. Raises StoreError."""
+    import pandas as pd
+
     events = read_events(project.review_log)
     standing = standing_decisions([event.decision for event in events])
-    content = dict(zip(rows["path"], rows["sha256"], strict=True))
+    named = rows[places_of(rows["path"], pd.Series(list(standing), dtype="str")) >= 0]
+    content = dict(zip(named["path"], named["sha256"], strict=True))
     said = [one for one in standing.values() if one.answer != "accept" and content.get(one.path) == one.sha256]
     sample = read_sample(project) if events else None
     return ReviewStanding(
         decided=len(said),
-        errors=count_errors(said, dict(zip(rows["path"], rows["label"], strict=True))),
+        errors=count_errors(said, dict(zip(named["path"], named["label"], strict=True))),
         flags_left=_flags_left(rows, {one.path for one in said}),
         estimate=estimate_of(sample, sampled_rows(project, sample, rows), events) if sample else None,
         target=target,

@@ -27,14 +27,15 @@ from curate.errors import SettingsError, SourceError, StoreError
 from curate.executors import executor_for
 from curate.files import explained, write_json
 from curate.opinions import read_opinions
-from curate.pipeline import conclude, freeze, look_at, summaries
+from curate.pipeline import conclude, freeze, look_at, scan_of, summaries
 from curate.progress import Progress, silent
 from curate.project import Project
 from curate.review_log import read_log
 from curate.reviewed import TARGET, ReviewStanding, require_target, review_standing
 from curate.reviewers import require_name
-from curate.settings import settings_of_version
-from curate.stages.scan import scan_folder
+from curate.run_record import RunRecord
+from curate.settings import settings_of_version, with_executor
+from curate.sources import root_of
 from curate.summary import count
 from curate.verdicts import Overruled, what_became
 from curate.versions import Version
@@ -81,7 +82,9 @@ def apply(
     *,
     store: str | Path | None = None,
     config: str | Path | None = None,
+    executor: str | None = None,
     workers: int | None = None,
+    network: bool = False,
     dry_run: bool = False,
     progress: Progress = silent,
 ) -> Applied:
@@ -89,17 +92,20 @@ def apply(
 
     Raises VersionNotFound, StoreError, SettingsError.
     """
-    project = Project.at(folder, store, config)
+    project = Project.at(folder, store, config, network)
     project.require_store()
     newest = versions.find_version(project.versions, None)
-    settings = settings_of_version(newest.settings, project.config)
-    with project.writing("curate apply"):
-        look = look_at(project, settings, scan_folder(project.folder), executor_for(workers), progress)
+    settings = settings_of_version(newest.settings, project.config, with_executor(None, executor, workers))
+    run = RunRecord("curate apply", progress)
+    with run.writing(project, settings.executor):
+        scan = scan_of(project, run.progress)
+        look = look_at(project, settings, scan, executor_for(settings.executor), run.progress)
+        run.note(opened=look.effort.opened)
         log, opinions = read_log(project.review_log), read_opinions(project.cache)
-        table = conclude(look, settings, log, opinions)
+        table = conclude(look, settings, log, opinions, run.progress)
         before = versions.read_decisions(project.versions, newest)
         counts = count(table) | summaries(opinions)
-        made = None if dry_run else freeze(project, table, "curate apply", settings, counts)
+        made = None if dry_run else freeze(project, table, run, settings, counts)
     decided = table[with_reviews(table, log)["reviewed"].notna()]
     return Applied(
         project=project,
@@ -176,6 +182,7 @@ def review(
     target: float = TARGET,
     measure: bool | None = None,
     gold: str | Path | None = None,
+    network: bool = False,
     opened: Callable[[Sitting], object] = _ignore,
     new_link: Callable[[str, str], object] | None = None,
 ) -> Reviewed:
@@ -193,8 +200,9 @@ def review(
     """
     from curate.review_app.address import Address, origin_of
 
-    project = Project.at(folder, store, config)
+    project = Project.at(folder, store, config, network)
     project.require_store()
+    root_of(project.folder)  # now, and not at the first picture
     reviewers = require_names(by)
     _require_possible(votes, target, queue)
     pair = _require_certificate(certificate, key)

@@ -79,7 +79,9 @@ def run(
     changes: Mapping[str, Any] | None = None,
     first: StageName | None = None,
     last: StageName | None = None,
+    executor: str | None = None,
     workers: int | None = None,
+    network: bool = False,
     dry_run: bool = False,
     progress: Progress = silent,
     watch: Watch = nobody,
@@ -90,12 +92,12 @@ def run(
     watch: is told when a stage begins and ends. Raises CurateError as the stage that failed does; what the stages
     before it have made stays.
     """
-    project = Project.at(folder, store, config)
+    project = Project.at(folder, store, config, network)
     state = read_state(project, changes)
     chosen = chosen_stages(state.settings, first, last)
     if dry_run:
         return Run(project, tuple(planned(state, chosen)), state.newest)
-    call = _Call(project, dict(changes or {}), workers, progress)
+    call = _Call(project, dict(changes or {}), executor, workers, progress)
     ended = []
     for place, stage in enumerate(chosen, start=1):
         tell = partial(watch, stage, chosen[place:])
@@ -135,6 +137,7 @@ class _Call:
 
     project: Project
     changes: dict[str, Any]
+    executor: str | None
     workers: int | None
     progress: Progress
 
@@ -167,7 +170,9 @@ def _arguments(call: _Call, state: State) -> dict[str, Any]:
         "store": call.project.store,
         "config": call.project.config,
         "changes": state.changes,
+        "executor": call.executor,
         "workers": call.workers,
+        "network": call.project.network,
         "progress": call.progress,
     }
 
@@ -175,7 +180,7 @@ def _arguments(call: _Call, state: State) -> dict[str, Any]:
 def _clean(call: _Call, state: State) -> tuple[str, str]:
     from curate.pipeline import clean
 
-    result = clean(call.project.folder, **_arguments(call, state))
+    result = clean(str(call.project.folder), **_arguments(call, state))
     counts, failures = result.counts, result.effort.failures
     failed = (
         f"a check failed on {sum(map(len, failures.values())):,} images: {next(iter(failures))}" if failures else ""
@@ -186,7 +191,7 @@ def _clean(call: _Call, state: State) -> tuple[str, str]:
 def _normalize(call: _Call, state: State) -> tuple[str, str]:
     from curate.normalization import normalize
 
-    result = normalize(call.project.folder, **_arguments(call, state))
+    result = normalize(str(call.project.folder), **_arguments(call, state))
     assert result.transform is not None
     found = f"{result.pictures:,} pictures at {result.transform.width} x {result.transform.height} px"
     path, why = next(iter(result.failures.items()), ("", ""))
@@ -196,14 +201,14 @@ def _normalize(call: _Call, state: State) -> tuple[str, str]:
 def _prelabel(call: _Call, state: State) -> tuple[str, str]:
     from curate.modelling import prelabel
 
-    said = prelabel(call.project.folder, **_arguments(call, state)).summary
+    said = prelabel(str(call.project.folder), **_arguments(call, state)).summary
     return f"{said['sure']:,} of {said['unlabelled']:,} suggested labels are sure", ""
 
 
 def _flag(call: _Call, state: State) -> tuple[str, str]:
     from curate.modelling import flag
 
-    result = flag(call.project.folder, **_arguments(call, state))
+    result = flag(str(call.project.folder), **_arguments(call, state))
     labels = f"{result.summary['flagged']:,} of {result.summary['judged']:,} labels look wrong"
     return labels + (f", {result.outliers:,} off-topic" if result.outliers else ""), ""
 
@@ -211,7 +216,7 @@ def _flag(call: _Call, state: State) -> tuple[str, str]:
 def _split(call: _Call, state: State) -> tuple[str, str]:
     from curate.partition import split
 
-    result = split(call.project.folder, **_arguments(call, state))
+    result = split(str(call.project.folder), **_arguments(call, state))
     assert result.assignment is not None
     sizes = ", ".join(f"{name} {sum(each.values()):,}" for name, each in result.assignment.counts.items())
     if state.version.splits and not result.assignment.new:
@@ -223,7 +228,7 @@ def _split(call: _Call, state: State) -> tuple[str, str]:
 def _rebalance(call: _Call, state: State) -> tuple[str, str]:
     from curate.balancing import rebalance
 
-    result = rebalance(call.project.folder, **_arguments(call, state))
+    result = rebalance(str(call.project.folder), **_arguments(call, state))
     low, high = min(result.after.values()), max(result.after.values())
     sizes = f"{low:,} to {high:,}" if low < high else f"{low:,}"
     return f"{' + '.join(result.names)}, {sizes} a class", ""
@@ -232,7 +237,9 @@ def _rebalance(call: _Call, state: State) -> tuple[str, str]:
 def _report(call: _Call, state: State) -> tuple[str, str]:
     from curate.reporting import report
 
-    page = report(call.project.folder, store=call.project.store, progress=call.progress)
+    page = report(
+        str(call.project.folder), store=call.project.store, network=call.project.network, progress=call.progress
+    )
     return f"{page.name}, about {state.version.name}", ""
 
 

@@ -125,6 +125,29 @@ class RebalanceSettings(BaseModel):
     seed: str = Field("curate", description="Any text; another one chooses others, where chance decides.")
 
 
+ExecutorKind = Literal["serial", "processes", "ray"]
+
+
+class ExecutorSettings(BaseModel):
+    """Where pictures are worked on. It changes how long that takes, never what comes of it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: ExecutorKind = Field(
+        "processes",
+        description='"serial": one after the other, in the process of the command; "processes": on the cores of this '
+        "machine; \"ray\": on a Ray cluster, see docs/executors.md; it takes `pip install 'curate[ray]'`.",
+    )
+    workers: int = Field(
+        0, ge=0, description="How many pictures at a time; 0 = one per core. One of processes is the same as serial."
+    )
+    address: str = Field(
+        "",
+        description='Of the Ray cluster: host:port of its head, or "auto" on a machine that is part of one. Empty: a '
+        "cluster of this machine alone, for as long as the command runs.",
+    )
+
+
 class RunSettings(BaseModel):
     """What `curate run` goes through."""
 
@@ -165,6 +188,7 @@ def settings_model() -> type[BaseModel]:
         split=(SplitSettings, SplitSettings()),
         rebalance=(RebalanceSettings, RebalanceSettings()),
         review=(ReviewSettings, ReviewSettings()),
+        executor=(ExecutorSettings, ExecutorSettings()),
         run=(RunSettings, RunSettings()),
         card=(CardSettings, CardSettings()),
         exporters=(exporters, exporters()),
@@ -184,6 +208,7 @@ class Settings(BaseModel):
     split: SplitSettings
     rebalance: RebalanceSettings
     review: ReviewSettings
+    executor: ExecutorSettings
     run: RunSettings
     card: CardSettings
     exporters: Any  # one field per export format, of its own settings class
@@ -211,17 +236,18 @@ def settings_of_version(
 ) -> Settings:
     """The settings a version was made with, so that what is added to it changes nothing else.
 
-    What concerns models (sections `models`, `prelabel` and `labelers`, the checks of models' opinions) comes from the
-    file, and changes go on top. Raises SettingsError as `load_settings` does.
+    What concerns models (sections `models`, `prelabel` and `labelers`, the checks of models' opinions) and executors
+    comes from the file, and changes go on top. Raises SettingsError as `load_settings` does.
     """
     values = _read_toml(file) if file is not None else {}
     checks = {name: chosen for name, chosen in recorded["checks"].items() if name in all_checks()}
     checks |= {name: values.get("checks", {}).get(name, {}) for name in OPINION_CHECKS}
-    of_models: dict[str, Any] = {name: values[name] for name in ("models", "prelabel", "labelers") if name in values}
+    of_today = ("models", "prelabel", "labelers", "executor")
+    from_file: dict[str, Any] = {name: values[name] for name in of_today if name in values}
     kept = {
         name: recorded[name] for name in ("scan", "versions", "normalize", "split", "rebalance") if name in recorded
     }
-    return _validated({**kept, **of_models, "checks": checks}, changes, file)
+    return _validated({**kept, **from_file, "checks": checks}, changes, file)
 
 
 def _validated(values: dict[str, Any], changes: dict[str, Any] | None, file: Path | None) -> Settings:
@@ -238,6 +264,12 @@ def _validated(values: dict[str, Any], changes: dict[str, Any] | None, file: Pat
     except ValidationError as error:
         raise SettingsError(_explain(error, model), _where(file)) from error
     return Settings.model_construct(**{name: getattr(parsed, name) for name in model.model_fields})
+
+
+def with_executor(changes: Mapping[str, Any] | None, executor: str | None, workers: int | None) -> dict[str, Any]:
+    """These changes, and on top those of `--executor` and `--workers`; None = as the settings say."""
+    chosen = {"executor.kind": executor, "executor.workers": workers}
+    return {**(changes or {}), **{key: value for key, value in chosen.items() if value is not None}}
 
 
 def action_changes(**actions: tuple[str, ...]) -> dict[str, Any]:
@@ -272,9 +304,9 @@ def parse_assignments(assignments: tuple[str, ...]) -> dict[str, Any]:
 def as_dict(settings: Settings) -> dict[str, Any]:
     """Every setting with its value, as plain data: recorded in each version.
 
-    Without where the log is, which changes no outcome, and may hold a password.
+    Without where the log is and where pictures are worked on: they change no outcome, and may tell of passwords.
     """
-    names = [name for name in settings_model().model_fields if name != "review"]
+    names = [name for name in settings_model().model_fields if name not in ("review", "executor")]
     return {name: getattr(settings, name).model_dump(mode="json") for name in names}
 
 

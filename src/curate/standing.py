@@ -27,7 +27,7 @@ from curate.project import Project
 from curate.review_log import read_log
 from curate.settings import OPINION_CHECKS, STAGES, RebalanceSettings, Settings, StageName, as_dict, load_settings
 from curate.stages.balance import is_training
-from curate.stages.scan import Scan, scan_folder
+from curate.stages.scan import Scan, scan_source
 from curate.studies import Name, read_study
 from curate.transform import Transform
 from curate.versions import Version
@@ -114,13 +114,13 @@ def read_state(project: Project, changes: Mapping[str, Any] | None = None, scan:
     history = versions.read_versions(project.versions)
     known = remembered(project, history, changes)
     settings = load_settings(project.config, known)
-    return State(project, known, settings, scan or scan_folder(project.folder), read_log(project.review_log), history)
+    return State(project, known, settings, scan or scan_source(project.folder), read_log(project.review_log), history)
 
 
 # What people give on the command line once and don't write into `curate.toml`, and the commands they give it to. A run
 # without it would lose the labels of `curate clean --labels FILE`, or put a weaker model in place of theirs.
 REMEMBERED: dict[str, tuple[str, ...]] = {
-    "scan.labels": ("clean", "prelabel", "flag"),
+    "scan.labels": ("clean", "add", "prelabel", "flag"),
     "models.backbone": ("prelabel", "flag"),
     "prelabel.precision": ("prelabel",),
     "labelers.rules.files": ("prelabel",),

@@ -6,7 +6,6 @@ Names of files and folders, and of some files the header: no picture is decoded.
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -21,8 +20,9 @@ from curate.imaging import READERS, format_of
 from curate.paths import to_file_name
 from curate.project import Project
 from curate.settings import as_dict, load_settings
+from curate.sources import HEADER_BYTES, Bucket, file_in, open_file, read_ahead, root_of
 from curate.stages.labels import IMPORTED, add_labels, read_label_file
-from curate.stages.scan import Scan, is_other_file, scan_folder
+from curate.stages.scan import Scan, is_other_file, scan_source
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,7 +74,7 @@ class Start:
     written: Path | None
 
 
-def init(folder: str | Path, *, store: str | Path | None = None, dry_run: bool = False) -> Start:
+def init(folder: str | Path, *, store: str | Path | None = None, network: bool = False, dry_run: bool = False) -> Start:
     """Write a commented `curate.toml` for a folder, from what is in it.
 
     dry_run: only say what it would be. Raises SourceError for a folder without pictures; SettingsError if there is a
@@ -82,7 +82,7 @@ def init(folder: str | Path, *, store: str | Path | None = None, dry_run: bool =
     """
     from curate.suggesting import settings_text
 
-    project = Project.at(folder, store)
+    project = Project.at(folder, store, network=network)
     seen = look(project)
     text = settings_text(project, seen)
     target = project.store / "curate.toml"
@@ -116,7 +116,7 @@ def _compared(target: Path, text: str) -> str:
 
 def look(project: Project) -> Seen:
     """What a glance shows. Raises SourceError where there is no picture at all."""
-    scan = scan_folder(project.folder)
+    scan = scan_source(project.folder)
     pictures = [row.path for row in scan.rows if not is_other_file(row.path)]
     if not pictures:
         number = len(scan.rows)
@@ -173,11 +173,14 @@ def _label_source(project: Project, scan: Scan, pictures: Sequence[str]) -> tupl
 
 def _label_file(project: Project, scan: Scan, pictures: Sequence[str]) -> Path | None:
     """A file of labels that names most of the pictures: in the folder, or beside it with a telling name."""
-    inside = [project.folder / to_file_name(row.path) for row in scan.rows if row.path.lower().endswith(LABEL_FILES)]
+    folder = project.folder
+    if isinstance(folder, Bucket):
+        return None  # a file of labels has to be on this machine: nobody could name one yet
+    inside = [folder / to_file_name(row.path) for row in scan.rows if row.path.lower().endswith(LABEL_FILES)]
     beside = [
         file
-        for file in sorted(project.folder.parent.glob("*"))
-        if file.suffix.lower() in LABEL_FILES and ("label" in file.stem.lower() or file.stem == project.folder.name)
+        for file in sorted(folder.parent.glob("*"))
+        if file.suffix.lower() in LABEL_FILES and ("label" in file.stem.lower() or file.stem == folder.name)
     ]
     known = set(pictures)
     for file in [*inside, *beside][:MOST_LABEL_FILES]:
@@ -202,11 +205,11 @@ def _names_most(file: Path, known: set[str]) -> bool:
 def _headers(project: Project, pictures: Sequence[str]) -> tuple[dict[str, int], list[tuple[int, int]], int]:
     """Format -> pictures, their sizes in px, and how many can't be told; of at most MOST_HEADERS, evenly spread."""
     step = max(1, -(-len(pictures) // MOST_HEADERS))
-    root = os.path.realpath(project.folder)
+    root = root_of(project.folder)
+    tasks = [_ToLookAt(file_in(root, path)) for path in pictures[::step]]
     formats: dict[str, int] = {}
     sizes, unreadable = [], 0
-    for path in pictures[::step]:
-        found = _header(os.path.join(root, to_file_name(path)))
+    for found in read_ahead(_header, tasks):
         if found is None:
             unreadable += 1
             continue
@@ -215,12 +218,22 @@ def _headers(project: Project, pictures: Sequence[str]) -> tuple[dict[str, int],
     return dict(sorted(formats.items(), key=lambda one: (-one[1], one[0]))), sizes, unreadable
 
 
-def _header(file: str) -> tuple[str, tuple[int, int]] | None:
+@dataclass(frozen=True, slots=True)
+class _ToLookAt:
+    """A file, or URL, of which the header is read."""
+
+    file: str
+    size_bytes: int = HEADER_BYTES
+
+
+def _header(picture: _ToLookAt) -> tuple[str, tuple[int, int]] | None:
     """Format, width and height as stored; None where the header does not tell."""
     try:
-        with open(file, "rb") as stream, warnings.catch_warnings():
+        with open_file(picture.file) as stream, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's, about odd metadata
             return _header_of(stream)
+    except CurateError:  # the storage gives nothing at all
+        raise
     except Exception:  # noqa: BLE001  damaged and hostile headers fail in any way; `clean` says which
         return None
 

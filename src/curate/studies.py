@@ -16,7 +16,7 @@ from curate.files import write_json
 from curate.project import Project
 from curate.versions import Version
 
-Name = Literal["leakage", "next", "proof", "shortcuts", "strategies"]
+Name = Literal["drift", "leakage", "next", "proof", "shortcuts", "strategies"]
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections import Counter
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from curate.stages.scan import looks_like_image_name
@@ -14,8 +15,9 @@ if TYPE_CHECKING:
 
 def is_other(table: pd.DataFrame) -> pd.Series[bool]:
     """True for files that are no pictures and don't pretend to be: listed, but not counted among the images."""
-    no_image = (table["read_error"] == "not_an_image").fillna(False)
-    return no_image & ~table["path"].map(looks_like_image_name).astype(bool)
+    other = (table["read_error"] == "not_an_image").fillna(False).astype(bool)
+    faulty = [path for path in table.loc[other, "path"] if looks_like_image_name(path)]
+    return other & ~table["path"].isin(faulty)
 
 
 def count(table: pd.DataFrame) -> dict[str, Any]:
@@ -49,10 +51,15 @@ def count_splits(table: pd.DataFrame) -> dict[str, int]:
 
 
 def _count_names(joined: pd.Series[str]) -> dict[str, int]:
-    counts = Counter(name for names in joined[joined != ""] for name in names.split(";"))
-    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+    counts = Counter[str]()
+    for names, number in joined[joined != ""].value_counts().items():
+        counts.update(dict.fromkeys(str(names).split(";"), int(number)))
+    return _most_first(counts)
 
 
 def _count_values(values: pd.Series[str]) -> dict[str, int]:
-    counts = Counter(values)
+    return _most_first({str(value): int(number) for value, number in values.value_counts().items()})
+
+
+def _most_first(counts: Mapping[str, int]) -> dict[str, int]:
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))

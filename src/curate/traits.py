@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from curate.matching import SIDE
+from curate.spectra import SIDE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,6 +68,15 @@ def traits_of(
     `near_duplicate`, NA = none. labels: (N,) the class of each picture; all four have one index.
     """
     return [*_looks(pictures), *_borders(thumbnails), *_files(pictures), *_sources(pictures, captures, labels)]
+
+
+def measured_traits(pictures: pd.DataFrame) -> list[Trait]:
+    """What was measured of each picture by itself: how it looks, how it is stored, and its camera.
+
+    pictures: rows of a version's table with the column `camera`, NA = unknown.
+    """
+    camera = Trait("camera", "source", "make, model and serial number, by EXIF", pictures["camera"].astype("str"))
+    return [*_looks(pictures), *_files(pictures), camera]
 
 
 # ---- How pictures look

@@ -5,6 +5,7 @@
         0001.facts.parquet      facts of the contents that are new in this version, by sha256
         0001.snapshot.parquet   all rows of decisions, or
         0002.delta.parquet      the rows that differ from the version before: the provenance record
+        runs/0003.json          the run that made it: how long it took, on which machine, see `curate.run_record`
         tags/<name>.json
 
 Nothing in here is ever rewritten. A version exists from the moment its JSON file does, which is created last
@@ -20,7 +21,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version as installed_version
@@ -30,13 +31,16 @@ from typing import TYPE_CHECKING, Any
 from curate.cache import tasks_and_columns
 from curate.errors import CurateError, StoreError, VersionNotFound
 from curate.files import explained, read_parquet, sync, write_json, write_parquet
+from curate.rows import as_arrow, changed_rows, differing, joined, places_of, replaced, sorted_by, update_digest
+from curate.run_record import write_run
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
-    from numpy.typing import NDArray
 
-SNAPSHOT_EVERY = 8  # 20 versions of a million rows then take 110 MB instead of 2,078 (measured)
+# A snapshot is due when the deltas since the last one hold more than this share of its rows, so that a version takes
+# at most 1.5 times the reading of its table, and a changed row at most three times its bytes; or when there are many.
+SNAPSHOT_SHARE = 0.5
+MOST_DELTAS = 64  # to read so many takes 0.15 s of CPU
 ID_COLUMNS = ("path", "sha256", "final_label", "split", "repeat")
 _TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -65,7 +69,7 @@ class Version:
     """What the JSON file of a version says.
 
     id: digest of the data set, 64 hexadecimal digits. restores: the number `undo` went back to, or None.
-    counts: see `curate.summary.count`. files: name -> sha256 of each Parquet file written with it.
+    counts: see `curate.summary.count`. files: name -> sha256 of each file written with it.
     transform, pixels, splits, balance: see `Recipe`.
     """
 
@@ -143,22 +147,68 @@ def find_version(folder: Path, name: str | None) -> Version:
     return matches[0]
 
 
-def read_decisions(folder: Path, version: Version) -> pd.DataFrame:
-    """Every row of a version without its facts, sorted by path."""
+def read_decisions(folder: Path, version: Version, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    """Every row of a version without its facts, sorted by path.
+
+    columns: only these, and path; those that the version does not have are left out. None = all.
+    """
+    snapshot, deltas = _chain(folder, version)
+    rows = sorted_by(_read_parquet(folder / snapshot, columns), "path")
+    if not deltas:
+        return rows
+    newer = _newest_rows(folder, deltas, columns)
+    return replaced(rows, newer.drop(columns="removed"), newer["removed"].to_numpy(bool), "path")
+
+
+def read_differing(
+    folder: Path, before: Version, after: Version, columns: Sequence[str]
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Of two versions the rows that may differ, each sorted by path; only these columns, and path.
+
+    Where deltas lead from one to the other, only the rows that these name are read.
+    """
+    (snapshot, deltas), (other, more) = (_chain(folder, one) for one in (before, after))
+    if snapshot != other:
+        rows = read_decisions(folder, before, columns), read_decisions(folder, after, columns)
+        return differing(*rows, "path")
+    between = [name for name in [*deltas, *more] if (name in deltas) != (name in more)]
+    if not between:
+        named = _read_parquet(folder / snapshot, ["path"]).iloc[:0]["path"]
+    else:
+        named = _newest_rows(folder, between, [])["path"]
+    return _rows_at(folder, snapshot, deltas, named, columns), _rows_at(folder, other, more, named, columns)
+
+
+def _rows_at(
+    folder: Path, snapshot: str, deltas: Sequence[str], paths: pd.Series[str], columns: Sequence[str]
+) -> pd.DataFrame:
+    """The rows of these paths in the version that this chain leads to, sorted by path."""
+    rows = sorted_by(_read_parquet(folder / snapshot, columns, paths), "path")
+    if not deltas:
+        return rows
+    newer = _newest_rows(folder, deltas, columns)
+    newer = newer[newer["path"].isin(paths)]
+    return replaced(rows, newer.drop(columns="removed"), newer["removed"].to_numpy(bool), "path")
+
+
+def _chain(folder: Path, version: Version) -> tuple[str, list[str]]:
+    """What a version is made of: the file of the last snapshot, and those of the deltas since, oldest first."""
+    versions = {one.number: one for one in read_versions(folder)}
+    deltas: list[str] = []
+    step = _version_of(versions, version.number, folder)
+    while not step.decisions.endswith("snapshot.parquet"):
+        deltas.append(step.decisions)
+        step = _version_of(versions, step.number - 1, folder)
+    return step.decisions, deltas[::-1]
+
+
+def _newest_rows(folder: Path, deltas: Sequence[str], columns: Sequence[str] | None) -> pd.DataFrame:
+    """The last row of each path in some deltas, oldest first, with `removed`: whether the path was gone then."""
     import pandas as pd
 
-    versions = {one.number: one for one in read_versions(folder)}
-    chain = []
-    number = version.number
-    while not (step := _version_of(versions, number, folder)).decisions.endswith("snapshot.parquet"):
-        chain.append(step)
-        number -= 1
-    rows = _read_parquet(folder / step.decisions)
-    for step in reversed(chain):
-        delta = _read_parquet(folder / step.decisions)
-        kept = rows[~rows["path"].isin(delta["path"])]
-        rows = pd.concat([kept, delta[~delta["removed"]].drop(columns="removed")])
-    return rows.sort_values("path", ignore_index=True)
+    names = None if columns is None else [*columns, "removed"]
+    rows = pd.concat([_read_parquet(folder / name, names) for name in deltas])
+    return rows.drop_duplicates("path", keep="last", ignore_index=True)
 
 
 def _version_of(versions: dict[int, Version], number: int, folder: Path) -> Version:
@@ -169,19 +219,25 @@ def _version_of(versions: dict[int, Version], number: int, folder: Path) -> Vers
 
 def read_facts(folder: Path, version: Version) -> pd.DataFrame:
     """Facts of every content up to this version, by sha256 (the index)."""
+    return _facts_until(folder, version).set_index("sha256")
+
+
+def _facts_until(folder: Path, version: Version) -> pd.DataFrame:
+    """Facts of every content up to this version; the newest, where a later version has others."""
     import pandas as pd
 
     names = [one.facts for one in read_versions(folder) if one.facts and one.number <= version.number]
     if not names:
-        return pd.DataFrame(index=pd.Index([], dtype="str", name="sha256"))
-    facts = pd.concat([_read_parquet(folder / name) for name in names])
-    return facts.drop_duplicates("sha256", keep="last").set_index("sha256")
+        return pd.DataFrame({"sha256": pd.Series(dtype="str")})
+    facts = [_read_parquet(folder / name) for name in names]
+    if len(facts) == 1:  # what one version adds, it adds once
+        return facts[0]
+    return pd.concat(facts).drop_duplicates("sha256", keep="last", ignore_index=True)
 
 
 def read_table(folder: Path, version: Version) -> pd.DataFrame:
     """The manifest of a version: decisions and facts, one row per file, sorted by path."""
-    decisions = read_decisions(folder, version)
-    return decisions.merge(read_facts(folder, version), left_on="sha256", right_index=True, how="left")
+    return joined(read_decisions(folder, version), _facts_until(folder, version), "sha256")
 
 
 def version_id(table: pd.DataFrame, transform: dict[str, Any]) -> str:
@@ -190,13 +246,10 @@ def version_id(table: pd.DataFrame, transform: dict[str, Any]) -> str:
     The same on any machine and for any order of rows. Absent columns count as empty, but for weights: what has none
     keeps the id that it had before there were any.
     """
-    kept = table[table["keep"]].sort_values("path")
+    names = [*ID_COLUMNS, *(["weight"] if "weight" in table else [])]
+    kept = sorted_by(table.loc[table["keep"], [name for name in names if name in table]], "path")
     digest = hashlib.sha256(json.dumps(transform, sort_keys=True).encode())
-    names = [*ID_COLUMNS, *(["weight"] if "weight" in kept else [])]
-    columns = [kept[name].astype("str").fillna("") if name in kept else [""] * len(kept) for name in names]
-    for row in zip(*columns, strict=True):
-        # No field can contain NUL, so as many terminated fields in each row can't be read in two ways.
-        digest.update("\0".join([*row, ""]).encode("utf-8", "surrogatepass"))
+    update_digest(digest, [kept.get(name) for name in names], len(kept))
     return digest.hexdigest()
 
 
@@ -208,17 +261,18 @@ def commit(
     counts: dict[str, Any],
     restores: int | None = None,
     recipe: Recipe = NOTHING_MADE,
+    record: Callable[[], dict[str, Any]] | None = None,
 ) -> Version | None:
     """Freeze a table as the next version; None if neither a row nor the recipe differs from the newest one.
 
-    The caller holds the store's write lock.
+    record: gives the record of the run, see `curate.run_record`. The caller holds the store's write lock.
     """
     folder.mkdir(parents=True, exist_ok=True)
     newest = head(folder)
     _remove_unfinished(folder)
     number = newest.number + 1 if newest else 1
-    rows = table[_decision_columns(table)].sort_values("path", ignore_index=True)
-    stem, decisions = _snapshot_or_delta(folder, newest, number, rows)
+    rows = sorted_by(table[_decision_columns(table)], "path")
+    stem, decisions = _snapshot_or_delta(folder, newest, rows)
     if len(decisions) == 0 and newest is not None and newest.recipe == recipe:
         return None
     files = {f"{number:04d}.{stem}.parquet": decisions}
@@ -236,12 +290,21 @@ def commit(
         counts=counts,
         decisions=f"{number:04d}.{stem}.parquet",
         facts=f"{number:04d}.facts.parquet" if len(facts) else None,
-        files={name: _write_table(folder / name, frame) for name, frame in files.items()},
+        files={name: _write_table(folder / name, frame) for name, frame in files.items()}
+        | _run(folder, number, record),
         restores=restores,
         **asdict(recipe),
     )
     _publish(folder / f"{number:04d}.json", asdict(version))
     return version
+
+
+def _run(folder: Path, number: int, record: Callable[[], dict[str, Any]] | None) -> dict[str, str]:
+    """Write the record of the run, which ends here; its name and digest."""
+    if record is None:
+        return {}
+    name = write_run(folder, number, record())
+    return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest()}
 
 
 def author() -> str:
@@ -307,9 +370,8 @@ def _decision_columns(table: pd.DataFrame) -> list[str]:
     return [name for name in table.columns if name not in facts]
 
 
-def _snapshot_or_delta(
-    folder: Path, newest: Version | None, number: int, rows: pd.DataFrame
-) -> tuple[str, pd.DataFrame]:
+def _snapshot_or_delta(folder: Path, newest: Version | None, rows: pd.DataFrame) -> tuple[str, pd.DataFrame]:
+    """What the next version is written as, and its rows; an empty delta where nothing has changed."""
     import pandas as pd
 
     if newest is None:
@@ -317,52 +379,45 @@ def _snapshot_or_delta(
     before = read_decisions(folder, newest)
     if set(before.columns) != set(rows.columns):
         return "snapshot", rows
-    changed = changed_rows(before, rows)
-    gone = before[~before["path"].isin(rows["path"])]
+    changed = changed_rows(before, rows, "path")
+    gone = before[places_of(before["path"], rows["path"]) < 0]
     delta = pd.concat([changed.assign(removed=False), gone.assign(removed=True)])
-    return ("snapshot", rows) if number % SNAPSHOT_EVERY == 0 and len(delta) else ("delta", delta)
+    _, deltas = _chain(folder, newest)
+    since = sum(_number_of_rows(folder / name) for name in deltas) + len(delta)
+    due = since > SNAPSHOT_SHARE * len(rows) or len(deltas) >= MOST_DELTAS
+    return ("snapshot", rows) if due and len(delta) else ("delta", delta)
 
 
-def changed_rows(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
-    """The rows of `after` that are new or differ in any column from the row of the same path in `before`."""
-    import pandas as pd
+def _number_of_rows(path: Path) -> int:
+    import pyarrow.parquet as pq
 
-    place = pd.Index(before["path"]).get_indexer(pd.Index(after["path"]))  # -1 where the path is new
-    if not len(before):
-        return after
-    same = (place >= 0) & (_row_hashes(before[list(after.columns)])[place] == _row_hashes(after))
-    changed: pd.DataFrame = after[~same]
-    return changed
-
-
-def _row_hashes(frame: pd.DataFrame) -> NDArray[np.integer[Any]]:
-    """One hash per row, equal for equal values whatever the column types; 64 bits, so chance never hides a change."""
-    import pandas as pd
-
-    return pd.util.hash_pandas_object(frame.astype("str").fillna(""), index=False).to_numpy()
+    with path.open("rb") as stream:
+        return int(pq.ParquetFile(stream).metadata.num_rows)
 
 
 def _new_facts(folder: Path, newest: Version | None, table: pd.DataFrame) -> pd.DataFrame:
     """Facts of contents that no earlier version has, or has with other values. Binary facts stay in the cache."""
     columns = [column for columns in tasks_and_columns().values() for column in columns]
     names = [one.name for one in columns if one.dtype != "binary" and one.name != "read_error" and one.name in table]
-    facts = table.loc[table["sha256"].notna(), ["sha256", *names]].drop_duplicates("sha256")
+    first = table["sha256"].notna() & ~table["sha256"].duplicated()
+    facts = table.loc[first, ["sha256", *names]]
     if newest is None:
         return facts
-    stored = read_facts(folder, newest)
-    if set(stored.columns) != set(names):
-        return facts
-    known = changed_rows(
-        stored.reset_index().rename(columns={"sha256": "path"}), facts.rename(columns={"sha256": "path"})
-    )
-    return known.rename(columns={"path": "sha256"})
+    stored = _facts_until(folder, newest)
+    return facts if set(stored.columns) != {"sha256", *names} else changed_rows(stored, facts, "sha256")
 
 
-def _read_parquet(path: Path) -> pd.DataFrame:
+def _read_parquet(
+    path: Path, columns: Sequence[str] | None = None, paths: pd.Series[str] | None = None
+) -> pd.DataFrame:
+    """The rows of a version's file. columns: only these, as far as it has them, and path. paths: only their rows."""
     import pyarrow as pa
+    import pyarrow.compute as pc
 
+    names = None if columns is None else {"path", *columns}
+    wanted = None if paths is None else pc.field("path").isin(as_arrow(paths))
     try:
-        rows: pd.DataFrame = read_parquet(path).to_pandas()
+        rows: pd.DataFrame = read_parquet(path, names, wanted).to_pandas()
     except (OSError, pa.ArrowException) as error:
         raise _damaged(path, error) from error
     return rows

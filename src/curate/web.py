@@ -123,7 +123,7 @@ def fetch_file(url: str, target: Path, progress: Progress = silent) -> tuple[Pat
                 raise StoreError(message, hint) from error
             raise SourceError(message, "Open it in a browser to see if it is still there.") from error
         landing.finish(_key(url), part, name, "")
-        advance(1)
+        advance(1, size_bytes=landing.finished[_key(url)][1])
     return landing.files / name, True
 
 
@@ -277,7 +277,7 @@ def _fetch_pictures(urls: Sequence[str], landing: Landing, advance: Advance) -> 
     for url, reason in in_parallel(fetch, urls, WORKERS):
         if reason:
             reasons[url] = reason
-        advance(1)
+        advance(1, size_bytes=0 if reason else landing.finished[_key(url)][1], errors=bool(reason))
     return reasons
 
 

@@ -20,11 +20,20 @@ MOST_SHOWN = 10
 @options.folder
 @options.store
 @options.config
+@options.executor
 @options.workers
+@options.network
 @click.option("--dry-run", is_flag=True, help="Say what would change, make no version.")
 @options.as_json
 def command(
-    folder: Path, store: Path | None, config: Path | None, workers: int | None, dry_run: bool, as_json: bool
+    folder: Path,
+    store: Path | None,
+    config: Path | None,
+    executor: str | None,
+    workers: int | None,
+    network: bool,
+    dry_run: bool,
+    as_json: bool,
 ) -> None:
     """Make a version of DIR with what people decided since the last one.
 
@@ -37,9 +46,19 @@ def command(
       curate apply ./images --dry-run
     """
     from curate.reviewing import apply
-    from curate_cli.output import bar, print_json
+    from curate_cli.output import bar, print_json, tell_version
 
-    result = apply(folder, store=store, config=config, workers=workers, dry_run=dry_run, progress=bar)
+    result = apply(
+        folder,
+        store=store,
+        config=config,
+        executor=executor,
+        workers=workers,
+        network=network,
+        dry_run=dry_run,
+        progress=bar,
+    )
+    tell_version(result.version, is_new=result.is_new)
     if as_json:
         print_json(
             {

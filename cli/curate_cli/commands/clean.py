@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 @click.option("--note", multiple=True, metavar="CHECK", help="Keep it, only note the flag.")
 @click.option("--ignore", multiple=True, metavar="CHECK", help="Take no notice of this check.")
 @options.assignments
+@options.executor
 @options.workers
+@options.network
 @click.option("--dry-run", is_flag=True, help="Measure and print, make no version.")
 @click.option("--fail-on", metavar="SHARE", help="Exit with 1 if more than this share of images is dropped, e.g. 5%.")
 @options.as_json
@@ -34,7 +36,9 @@ def command(
     config: Path | None,
     labels: str | None,
     assignments: tuple[str, ...],
+    executor: str | None,
     workers: int | None,
+    network: bool,
     dry_run: bool,
     fail_on: str | None,
     as_json: bool,
@@ -56,7 +60,7 @@ def command(
     """
     from curate.executors import keep_freed_memory
     from curate.pipeline import clean
-    from curate_cli.output import bar
+    from curate_cli.output import bar, tell_version
 
     limit = _share(fail_on)
     keep_freed_memory()
@@ -65,10 +69,13 @@ def command(
         store=store,
         config=config,
         changes=_changes(labels, assignments, actions),
+        executor=executor,
         workers=workers,
+        network=network,
         dry_run=dry_run,
         progress=bar,
     )
+    tell_version(result.version, is_new=result.is_new)
     if as_json:
         _print_json(result)
     else:

@@ -31,7 +31,9 @@ MOST_SHOWN = 10
 @options.store
 @options.config
 @options.assignments
+@options.executor
 @options.workers
+@options.network
 @click.option("--dry-run", is_flag=True, help="Judge and print, make no version.")
 @options.as_json
 def command(
@@ -42,7 +44,9 @@ def command(
     store: Path | None,
     config: Path | None,
     assignments: tuple[str, ...],
+    executor: str | None,
     workers: int | None,
+    network: bool,
     dry_run: bool,
     as_json: bool,
 ) -> None:
@@ -60,7 +64,7 @@ def command(
       curate flag ./images --votes annotators.csv
     """
     from curate.modelling import flag
-    from curate_cli.output import bar, print_json
+    from curate_cli.output import bar, print_json, tell_version
 
     result = flag(
         folder,
@@ -69,10 +73,13 @@ def command(
         changes=options.changes(assignments, {"models.backbone": model}),
         pred_probs=pred_probs,
         votes=votes,
+        executor=executor,
         workers=workers,
+        network=network,
         dry_run=dry_run,
         progress=bar,
     )
+    tell_version(result.version, is_new=result.is_new)
     if as_json:
         print_json(
             {**result.summary, "outliers": result.outliers, "version": result.version.name, "is_new": result.is_new}

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 @options.folder
 @click.option("--print", "show", is_flag=True, help="Print the settings, write nothing.")
 @options.store
+@options.network
 @options.as_json
-def command(folder: Path, show: bool, store: Path | None, as_json: bool) -> None:
+def command(folder: Path, show: bool, store: Path | None, network: bool, as_json: bool) -> None:
     """Look at DIR and write DIR.curate/curate.toml: the settings that matter for
     these images, each with the reason. Reads names and some headers, decodes
     nothing, and never overwrites a file.
@@ -31,7 +32,7 @@ def command(folder: Path, show: bool, store: Path | None, as_json: bool) -> None
     from curate.starting import init
     from curate_cli.output import print_json
 
-    result = init(folder, store=store, dry_run=show)
+    result = init(folder, store=store, network=network, dry_run=show)
     if as_json:
         print_json({**vars(result.seen), "text": result.text, "written": result.written})
     elif show:

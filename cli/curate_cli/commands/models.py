@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import click
 
-from curate.progress import Advance
 from curate_cli import options
 
 
@@ -90,25 +86,15 @@ def pull(url: str, sha256: str | None, name: str | None, as_json: bool) -> None:
       curate models pull https://example.org/v1/blob --sha256 0123… --name vit
     """
     from curate.models.pull import pull as fetch
-    from curate_cli.output import home, print_json
+    from curate_cli.output import bar, home, print_json
 
-    file = fetch(url, sha256, name, _bar)
+    file = fetch(url, sha256, name, bar)
     if as_json:
         print_json({"name": file.stem, "file": str(file), "size_bytes": file.stat().st_size})
         return
     click.echo(f"{file.stem}: {file.stat().st_size:,} bytes in {home(file)}")
     click.echo(f"Next\n  see what it takes     curate models describe {file.stem}")
     click.echo(f"  use it                curate flag DIR --model {file.stem}")
-
-
-@contextmanager
-def _bar(title: str, total: int) -> Iterator[Advance]:
-    """A progress bar of bytes on stderr; nothing when stderr is no terminal, or within a second."""
-    from tqdm import tqdm
-
-    silent = not sys.stderr.isatty()
-    with tqdm(total=total, desc=title, unit="B", unit_scale=True, delay=1, disable=silent, leave=False) as shown:
-        yield shown.update
 
 
 def _list(as_json: bool) -> None:

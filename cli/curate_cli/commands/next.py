@@ -41,7 +41,9 @@ PATH_WIDTH, WHY_WIDTH = 28, 48
 @options.store
 @options.config
 @options.assignments
+@options.executor
 @options.workers
+@options.network
 @options.as_json
 def command(
     folder: Path,
@@ -54,7 +56,9 @@ def command(
     store: Path | None,
     config: Path | None,
     assignments: tuple[str, ...],
+    executor: str | None,
     workers: int | None,
+    network: bool,
     as_json: bool,
 ) -> None:
     """Choose the images of DIR most worth a person's time, and say why.
@@ -83,7 +87,9 @@ def command(
         count=count,
         purpose=purpose,
         by=by,
+        executor=executor,
         workers=workers,
+        network=network,
         progress=bar,
     )
     if output is not None:

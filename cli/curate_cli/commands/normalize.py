@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 @click.option("--off", is_flag=True, help="Go back to the original pictures.")
 @options.store
 @options.config
+@options.executor
 @options.workers
+@options.network
 @click.option("--dry-run", is_flag=True, help="Only say how many pictures would be made.")
 @options.as_json
 def command(
@@ -45,7 +47,9 @@ def command(
     off: bool,
     store: Path | None,
     config: Path | None,
+    executor: str | None,
     workers: int | None,
+    network: bool,
     dry_run: bool,
     as_json: bool,
 ) -> None:
@@ -64,7 +68,7 @@ def command(
     Exit code 1: some pictures could not be normalized.
     """
     from curate.normalization import normalize
-    from curate_cli.output import bar, print_json
+    from curate_cli.output import bar, print_json, tell_version
 
     chosen = {
         "size": size,
@@ -81,10 +85,13 @@ def command(
         config=config,
         changes={f"normalize.{name}": value for name, value in chosen.items() if value is not None},
         off=off,
+        executor=executor,
         workers=workers,
+        network=network,
         dry_run=dry_run,
         progress=bar,
     )
+    tell_version(result.version, is_new=result.is_new)
     if as_json:
         print_json(_plain(result))
     else:

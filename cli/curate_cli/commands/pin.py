@@ -29,6 +29,7 @@ def command(folder: str, output: Path, sources: bool, store: Path | None, as_jso
       curate pin ./images@v3 -o ../training/curate.lock
     """
     from curate.pins import pin
+    from curate.storage import is_remote
     from curate_cli.output import home, print_json
 
     path, version = _split(folder)
@@ -38,10 +39,11 @@ def command(folder: str, output: Path, sources: bool, store: Path | None, as_jso
         return
     lock = done.lock
     click.echo(f"{home(done.file)} pins {lock.dataset} {lock.version} ({lock.id[:12]}): {lock.pictures:,} images")
-    click.echo(f'In Python: curate.load("{done.file.name}")')
+    network = ", network=True" if is_remote(lock.dataset) else ""
+    click.echo(f'In Python: curate.load("{done.file.name}"{network})')
 
 
-def _split(folder: str) -> tuple[Path, str | None]:
+def _split(folder: str) -> tuple[str, str | None]:
     """images@v3 -> images, v3; a folder that is really called so is meant itself."""
     name, at, version = folder.rpartition("@")
-    return (Path(name), version) if at and name and not Path(folder).is_dir() else (Path(folder), None)
+    return (name, version) if at and name and not Path(folder).is_dir() else (folder, None)

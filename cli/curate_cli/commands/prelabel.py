@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 @options.store
 @options.config
 @options.assignments
+@options.executor
 @options.workers
+@options.network
 @click.option("--dry-run", is_flag=True, help="Predict and print, make no version.")
 @options.as_json
 def command(
@@ -44,7 +46,9 @@ def command(
     store: Path | None,
     config: Path | None,
     assignments: tuple[str, ...],
+    executor: str | None,
     workers: int | None,
+    network: bool,
     dry_run: bool,
     as_json: bool,
 ) -> None:
@@ -61,7 +65,7 @@ def command(
       curate prelabel ./images --accept
     """
     from curate.modelling import prelabel
-    from curate_cli.output import bar, print_json
+    from curate_cli.output import bar, print_json, tell_version
 
     chosen = {
         "models.backbone": model,
@@ -76,10 +80,13 @@ def command(
         config=config,
         changes=options.changes(assignments, chosen),
         accept=accept,
+        executor=executor,
         workers=workers,
+        network=network,
         dry_run=dry_run,
         progress=bar,
     )
+    tell_version(result.version, is_new=result.is_new)
     if as_json:
         names = {"accepted": result.accepted, "version": result.version.name, "is_new": result.is_new}
         print_json({**result.summary, **names})

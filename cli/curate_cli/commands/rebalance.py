@@ -30,7 +30,9 @@ MOST_SHOWN = 12  # classes
 @options.store
 @options.config
 @options.assignments
+@options.executor
 @options.workers
+@options.network
 @click.option("--dry-run", is_flag=True, help="Compare all strategies, make no version.")
 @options.as_json
 def command(
@@ -47,7 +49,9 @@ def command(
     store: Path | None,
     config: Path | None,
     assignments: tuple[str, ...],
+    executor: str | None,
     workers: int | None,
+    network: bool,
     dry_run: bool,
     as_json: bool,
 ) -> None:
@@ -73,7 +77,7 @@ def command(
       curate rebalance ./images --strategy smote --features vectors.parquet
     """
     from curate.balancing import rebalance
-    from curate_cli.output import bar, print_json
+    from curate_cli.output import bar, print_json, tell_version
 
     chosen = {
         "strategy": [name.strip() for name in strategy.split(",")] if strategy is not None else None,
@@ -91,10 +95,13 @@ def command(
         changes=options.changes(assignments, own),
         features=features,
         off=off,
+        executor=executor,
         workers=workers,
+        network=network,
         dry_run=dry_run,
         progress=bar,
     )
+    tell_version(result.version, is_new=result.is_new)
     if as_json:
         print_json(_plain(result))
     else:

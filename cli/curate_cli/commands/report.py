@@ -18,7 +18,8 @@ from curate_cli import options
     help="Where to write it. Default: DIR.curate/report.html.",
 )
 @options.store
-def command(folder: Path, version: str | None, output: Path | None, store: Path | None) -> None:
+@options.network
+def command(folder: Path, version: str | None, output: Path | None, store: Path | None, network: bool) -> None:
     """Write one self-contained HTML page about a version; it needs no network.
 
     \b
@@ -28,5 +29,5 @@ def command(folder: Path, version: str | None, output: Path | None, store: Path 
     from curate.reporting import report
     from curate_cli.output import bar, home
 
-    page = report(folder, version, output=output, store=store, progress=bar)
+    page = report(folder, version, output=output, store=store, network=network, progress=bar)
     click.echo(f"Written: {home(page)}")

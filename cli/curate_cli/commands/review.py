@@ -39,6 +39,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @options.as_json
 @options.store
 @options.config
+@options.network
 def command(apply_: bool, queue: str | None, spot: bool, folder: Path, **chosen: Any) -> None:
     """Open a page on which you go through what is doubtful in DIR, by keyboard.
 
@@ -62,7 +63,7 @@ def command(apply_: bool, queue: str | None, spot: bool, folder: Path, **chosen:
         _copy_log(folder, chosen["store"])
         return
     asked = {name: chosen.pop(name) for name in ("people", "out", "file", "as_json")}
-    if exchange(folder, chosen["store"], **asked):
+    if exchange(folder, chosen["store"], network=chosen["network"], **asked):
         return
     from curate.reviewing import apply, review
     from curate_cli.commands.apply import print_applied
@@ -72,7 +73,8 @@ def command(apply_: bool, queue: str | None, spot: bool, folder: Path, **chosen:
     done = review(folder, queue=queue, opened=_print_sitting, new_link=_print_link, **chosen)
     _print_done(done, apply_)
     if apply_ and done.decisions:
-        print_applied(apply(folder, store=chosen["store"], config=chosen["config"], progress=bar), dry_run=False)
+        common = {name: chosen[name] for name in ("store", "config", "network")}
+        print_applied(apply(folder, **common, progress=bar), dry_run=False)
 
 
 def _copy_log(folder: Path, store: Path | None) -> None:

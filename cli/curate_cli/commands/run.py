@@ -25,7 +25,9 @@ STAGES = ("clean", "normalize", "prelabel", "flag", "split", "rebalance", "repor
 @options.store
 @options.config
 @options.assignments
+@options.executor
 @options.workers
+@options.network
 @click.option("--dry-run", is_flag=True, help="Only say what would run, and why.")
 @options.as_json
 def command(
@@ -36,7 +38,9 @@ def command(
     store: Path | None,
     config: Path | None,
     assignments: tuple[str, ...],
+    executor: str | None,
     workers: int | None,
+    network: bool,
     dry_run: bool,
     as_json: bool,
 ) -> None:
@@ -58,7 +62,7 @@ def command(
     """
     from curate.errors import CurateError
     from curate.runs import run
-    from curate_cli.output import print_json
+    from curate_cli.output import print_json, tell_version
     from curate_cli.screen import Screen
 
     screen = Screen(quiet=as_json)
@@ -70,7 +74,9 @@ def command(
             changes=options.changes(assignments, {"models.backbone": model}),
             first=first,  # type: ignore[arg-type]  # click has checked that it is a stage
             last=last,  # type: ignore[arg-type]
+            executor=executor,
             workers=workers,
+            network=network,
             dry_run=dry_run,
             progress=screen.bar,
             watch=screen.watch,
@@ -81,6 +87,7 @@ def command(
         raise
     finally:
         screen.close()
+    tell_version(result.version, is_new=any(one.version for one in result.stages))
     if as_json:
         print_json(_plain_run(result))
     else:

@@ -31,14 +31,18 @@ WHAT_TO_DO = {
 @options.version
 @options.store
 @options.config
+@options.executor
 @options.workers
+@options.network
 @options.as_json
 def command(
     folder: Path,
     version: str | None,
     store: Path | None,
     config: Path | None,
+    executor: str | None,
     workers: int | None,
+    network: bool,
     as_json: bool,
 ) -> None:
     """Find traits of the images in DIR that predict the label.
@@ -58,7 +62,16 @@ def command(
     from curate.confounding import shortcuts
     from curate_cli.output import bar, print_json
 
-    result = shortcuts(folder, store=store, config=config, version=version, workers=workers, progress=bar)
+    result = shortcuts(
+        folder,
+        store=store,
+        config=config,
+        version=version,
+        executor=executor,
+        workers=workers,
+        network=network,
+        progress=bar,
+    )
     if as_json:
         print_json(result.as_dict())
     else:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from curate_cli import options
+
+if TYPE_CHECKING:
+    from curate.versions import Version
 
 
 @click.command("show", short_help="What one version holds.")
@@ -17,19 +21,30 @@ from curate_cli import options
 def command(folder: Path, version: str | None, store: Path | None, as_json: bool) -> None:
     """Show what VERSION holds and how it came about (default: the newest).
 
-    VERSION is v3, a tag, head or the beginning of an id.
+    VERSION is v3, a tag, head or the beginning of an id. Of the run that made
+    it you see how long each stage took; --json tells the versions of
+    everything, too.
 
     \b
     Example:
       curate show ./images v1
     """
-    from curate.history import show
-    from curate_cli.output import counted, print_json, print_table
+    from curate.history import run_record, show
+    from curate_cli.output import print_json
+    from curate_cli.run_lines import print_run
 
     found = show(folder, version, store=store)
+    record = run_record(folder, found.name, store=store)
     if as_json:
-        print_json(found)
+        print_json({**vars(found), "run": record})
         return
+    _print(found)
+    print_run(record)
+
+
+def _print(found: Version) -> None:
+    from curate_cli.output import counted, print_table
+
     rows = [
         ("version", found.name),
         ("id", found.id),

@@ -35,7 +35,9 @@ MOST_SHOWN = 10
 @options.store
 @options.config
 @options.assignments
+@options.executor
 @options.workers
+@options.network
 @click.option("--dry-run", is_flag=True, help="Deal and print, make no version.")
 @options.as_json
 def command(
@@ -51,7 +53,9 @@ def command(
     store: Path | None,
     config: Path | None,
     assignments: tuple[str, ...],
+    executor: str | None,
     workers: int | None,
+    network: bool,
     dry_run: bool,
     as_json: bool,
 ) -> None:
@@ -72,7 +76,7 @@ def command(
     Exit code 1: some test or validation images have a copy in train.
     """
     from curate.partition import split
-    from curate_cli.output import bar, print_json
+    from curate_cli.output import bar, print_json, tell_version
 
     chosen = {"train": train, "val": val, "test": test, "seed": seed, "by": list(by) or None}
     result = split(
@@ -83,10 +87,13 @@ def command(
         groups=groups,
         from_scratch=from_scratch,
         audit_only=audit_only,
+        executor=executor,
         workers=workers,
+        network=network,
         dry_run=dry_run,
         progress=bar,
     )
+    tell_version(result.version, is_new=result.is_new)
     if as_json:
         print_json(_plain(result))
     else:

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 @options.store
 @options.config
 @options.target
+@options.network
 @options.as_json
-def command(folder: Path, store: Path | None, config: Path | None, target: float, as_json: bool) -> None:
+def command(folder: Path, store: Path | None, config: Path | None, target: float, network: bool, as_json: bool) -> None:
     """Say what changed in DIR since the newest version, which stages of
     `curate run` are out of date by it, how many wrong labels people found, and
     how many may be left; opens no image.
@@ -32,7 +33,7 @@ def command(folder: Path, store: Path | None, config: Path | None, target: float
     from curate.inspection import status
     from curate_cli.output import print_json
 
-    found = status(folder, store=store, config=config, target=target)
+    found = status(folder, store=store, config=config, target=target, network=network)
     if as_json:
         print_json(
             {

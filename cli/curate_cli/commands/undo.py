@@ -26,9 +26,10 @@ def command(folder: Path, to: str | None, store: Path | None, as_json: bool) -> 
       curate undo ./images --to v1
     """
     from curate.history import undo
-    from curate_cli.output import print_json
+    from curate_cli.output import print_json, tell_version
 
     made = undo(folder, to, store=store)
+    tell_version(made, is_new=True)
     if as_json:
         print_json(made)
     else:

@@ -16,11 +16,12 @@ if TYPE_CHECKING:
 
 
 @click.command("verify", short_help="Whether all bytes are still what they were.")
-@click.argument("source", metavar="DIR|LOCK", type=click.Path(path_type=Path, readable=False))
+@click.argument("source", metavar="DIR|LOCK", type=options.FOLDER)
 @options.version
 @options.store
+@options.network
 @options.as_json
-def command(source: Path, version: str | None, store: Path | None, as_json: bool) -> None:
+def command(source: Path, version: str | None, store: Path | None, network: bool, as_json: bool) -> None:
     """Read and hash every kept image and every file of the store again, and
     check that people's decisions are those that were written.
 
@@ -41,18 +42,18 @@ def command(source: Path, version: str | None, store: Path | None, as_json: bool
     if is_lock(source):
         if version:
             raise click.UsageError("A lock file names its version: leave --version out.")
-        intact = _verify_lock(source, store, as_json)
+        intact = _verify_lock(source, store, network, as_json)
     else:
-        intact = _verify_folder(source, version, store, as_json)
+        intact = _verify_folder(source, version, store, network, as_json)
     sys.exit(0 if intact else 1)
 
 
-def _verify_folder(folder: Path, version: str | None, store: Path | None, as_json: bool) -> bool:
+def _verify_folder(folder: Path, version: str | None, store: Path | None, network: bool, as_json: bool) -> bool:
     from curate.inspection import verify
     from curate.project import Project
     from curate_cli.output import bar, print_json, print_table
 
-    found = verify(folder, version, store=store, progress=bar)
+    found = verify(folder, version, store=store, network=network, progress=bar)
     if as_json:
         print_json(found)
         return found.intact
@@ -91,12 +92,12 @@ def _print_log(found: LogVerification, project: Project) -> None:
         click.echo(f"  {command_line('review', project, '--export', 'answers.csv')}")
 
 
-def _verify_lock(file: Path, store: Path | None, as_json: bool) -> bool:
+def _verify_lock(file: Path, store: Path | None, network: bool, as_json: bool) -> bool:
     from curate.paths import printable
     from curate.pins import verify_lock
     from curate_cli.output import bar, print_json, print_table
 
-    found = verify_lock(file, store=store, progress=bar)
+    found = verify_lock(file, store=store, network=network, progress=bar)
     if as_json:
         print_json(found.as_dict())
         return found.intact

@@ -28,6 +28,8 @@ from curate.progress import Advance
 if TYPE_CHECKING:
     import pandas as pd  # half a second of start-up that the workers, who only measure, need not pay
 
+    from curate.relations import Binary
+
 _HEADING = re.compile(r"^(What it measures|Why it matters|What it flags|When it is wrong|Source):", re.MULTILINE)
 
 Action = Literal["drop", "review", "note", "ignore"]
@@ -44,7 +46,10 @@ class CheckSettings(BaseModel):
 
 @dataclass(frozen=True)
 class Column:
-    """One column of the table that a check writes: a fact of `measure` or an extra column of `judge`."""
+    """One column of the table that a check writes: a fact of `measure` or an extra column of `judge`.
+
+    A fact of dtype binary (as many bytes for each picture, or None) is no column of the table: see `Check.relate`.
+    """
 
     name: str
     dtype: Literal["float32", "int64", "boolean", "string", "binary"]
@@ -67,10 +72,11 @@ class Check:
     judge: table, settings -> DataFrame with the table's index: first a boolean column named like the check
         (True = flagged, never NA), then the columns of `findings`. The table has the scan's columns, every fact
         and the columns of the checks named in `after`. Rows that could not be read have NA facts.
-    relate: facts of all contents (index sha256) -> what holds between pictures, one row per relation, with any
-        columns. For what is too slow to judge anew each time; without settings. It also gets its own last answer,
-        to build on: the outcome must be the same without it. `judge` then takes the relations as third argument
-        (None = compute them).
+    relate: (contents, before, binary, advance) -> what holds between pictures, one row per relation, with any columns.
+        For what is too slow to judge anew each time; without settings. contents: facts of all contents (index
+        sha256), but for the binary ones: `binary.read` gives those of the contents that need them. before: its own
+        last answer, to build on, or None: the outcome must be the same without it. `judge` then takes a third
+        argument, `curate.relations.Relations`; None = compute them, from the binary facts as columns of the table.
     worst_by: the column that tells which flagged row is the worst, lowest first; "" = the fact of its threshold.
     because: why a row was flagged, as a format string over the row's columns and `settings`.
     """
@@ -84,7 +90,7 @@ class Check:
     facts: tuple[Column, ...] = ()
     findings: tuple[Column, ...] = ()
     measure: Callable[[DecodedImage], Mapping[str, FactValue]] = always_na
-    relate: Callable[[pd.DataFrame, pd.DataFrame | None, Advance], pd.DataFrame] | None = None
+    relate: Callable[[pd.DataFrame, pd.DataFrame | None, Binary, Advance], pd.DataFrame] | None = None
     after: tuple[str, ...] = field(default=())
     worst_by: str = ""
 

@@ -29,9 +29,12 @@ class Settings(CheckSettings):
 def judge(table: pd.DataFrame, settings: Settings) -> pd.DataFrame:  # noqa: ARG001  there is no threshold
     labels = labels_of(table)
     conflict = has_conflict(table["duplicate_group"], labels)
-    members = labels[conflict].groupby(table.loc[conflict, "duplicate_group"])
-    names = members.agg(lambda group: "; ".join(sorted(group.dropna().unique())))
-    conflicting = table["duplicate_group"].where(conflict).map(dict(names)).astype("string")
+    members = table.loc[conflict, ["duplicate_group"]].assign(label=labels[conflict]).dropna().drop_duplicates()
+    names: dict[str, list[str]] = {}
+    for group, label in members.sort_values(["duplicate_group", "label"]).itertuples(index=False):
+        names.setdefault(group, []).append(label)
+    joined = {group: "; ".join(found) for group, found in names.items()}
+    conflicting = table["duplicate_group"].where(conflict).map(joined).astype("string")
     return flag("label_conflict", conflict).assign(conflicting_labels=conflicting)
 
 

@@ -12,6 +12,8 @@ When it is wrong: on studio and catalogue pictures of the same model of a thing,
 wall, frames of a film and bracketed exposures from a tripod: nearly equal, though not one photograph. It misses
 rotation by two degrees and more, negatives, and crops of more than a third; blank pictures are never compared. A copy
 that was enlarged or sharpened by a program passes for the better one and is kept. Hence review, not drop.
+Among more than 20,000 pictures each is compared with those of a few cells, not with all: of edited copies .98 are then
+found instead of .99 (of 100,000; `benchmarks/near_duplicates.py`).
 Source: our own; see `curate.matching`. Kinds of edits and precision are measured by
 `benchmarks/quality_duplicates.py`, beside CleanVision's perceptual hash, which finds one in three.
 """
@@ -22,17 +24,23 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 from pydantic import Field
 
 from curate.checks import Action, Check, CheckSettings, Column, FactValue, flag
-from curate.grouping import best_first, best_paths, group_copies, has_conflict, labels_of, relate_thumbnails
+from curate.content_keys import content_keys
+from curate.grouping import Groups, best_first, best_paths, group_copies, groups_of, has_conflict, labels_of
 from curate.imaging import DecodedImage
-from curate.matching import SIDE, Bytes
+from curate.neighbours import covers, missing_in, of_today, relations_between, with_missing
 from curate.progress import Advance
+from curate.spectra import SIDE
+from curate.verified import Verified
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from curate.relations import Binary, Relations
 
 
 class Settings(CheckSettings):
@@ -53,38 +61,51 @@ def measure(image: DecodedImage) -> Mapping[str, FactValue]:
     return {"thumbnail": image.grey.resize((SIDE, SIDE), Image.Resampling.BOX).tobytes()}
 
 
-def relate(contents: pd.DataFrame, before: pd.DataFrame | None, advance: Advance) -> pd.DataFrame:
-    return relate_thumbnails(_thumbnails(contents["thumbnail"].dropna()), before, advance)
+def relate(contents: pd.DataFrame, before: pd.DataFrame | None, binary: Binary, advance: Advance) -> pd.DataFrame:
+    keys = np.sort(content_keys(contents.index))
+    if before is not None and not of_today(before):
+        before = None
+    if before is not None and covers(before, keys) and not len(binary.read("thumbnail", missing_in(before))[0]):
+        return before
+    have, values = binary.read("thumbnail", keys)
+    found = relations_between(keys[have], values.reshape(-1, SIDE, SIDE), before, advance)
+    return with_missing(found, np.delete(keys, have))
 
 
-def judge(table: pd.DataFrame, settings: Settings, relations: pd.DataFrame | None = None) -> pd.DataFrame:
+def judge(table: pd.DataFrame, settings: Settings, relations: Relations | None = None) -> pd.DataFrame:
     best = best_paths(table)
-    distinct = table[(best == table["path"]).fillna(False) & table["thumbnail"].notna()]  # one row per content
-    found = _near_copies(distinct, settings.min_similarity, relations).reindex(table.index)
-    kept_by_path = dict(zip(distinct["path"], found.loc[distinct.index, "kept"], strict=True))
+    first = table[(best == table["path"]).fillna(False)]  # one row per content
+    ranked = first.iloc[best_first(first)]
+    groups = _groups(ranked, settings.min_similarity, relations)
+    path = ranked["path"].astype("string")
+    kept_by_path = path.take(groups.kept).set_axis(path)
     kept = best.map(kept_by_path).astype("string").fillna(best)
     group = kept.where(kept.groupby(kept).transform("size").reindex(table.index) > 1)
-    copies = found["kept"].notna() & (found["kept"] != table["path"])
+    copies = _at(ranked, path.take(groups.kept).to_numpy() != path.to_numpy(), table).fillna(False).astype(bool)
+    similarity = _at(ranked, groups.similarity, table).astype("Float32")
     return flag("near_duplicate", copies & ~has_conflict(group, labels_of(table))).assign(
-        near_copy_of=found["kept"].where(copies),
-        near_similarity=found["similarity"].where(copies),
+        near_copy_of=kept.where(copies),
+        near_similarity=similarity.where(copies),
         duplicate_group=group,
     )
 
 
-def _near_copies(distinct: pd.DataFrame, min_similarity: float, relations: pd.DataFrame | None) -> pd.DataFrame:
-    """For each row the path of the kept picture of its group (`kept`) and the `similarity` with it."""
-    ranked = distinct[["path", "thumbnail"]].iloc[best_first(distinct)]
-    groups = group_copies(_thumbnails(ranked["thumbnail"]), min_similarity, relations)
-    columns: dict[str, Any] = {
-        "kept": ranked["path"].to_numpy()[groups.kept],
-        "similarity": groups.similarity,
-    }
-    return ranked[[]].assign(**columns).astype({"kept": "string", "similarity": "Float32"})
+def _at(rows: pd.DataFrame, values: NDArray[Any], table: pd.DataFrame) -> pd.Series[Any]:
+    """Values of some rows of the table, NA at the others."""
+    return rows[[]].assign(value=values)["value"].reindex(table.index)
 
 
-def _thumbnails(stored: pd.Series[Any]) -> Bytes:
-    return np.frombuffer(b"".join(stored), np.uint8).reshape(-1, SIDE, SIDE)
+def _groups(ranked: pd.DataFrame, min_similarity: float, relations: Relations | None) -> Groups:
+    """Groups of the rows, best first. Without relations the table must have the column `thumbnail`."""
+    if relations is not None:
+        keys = content_keys(ranked["sha256"])
+        return groups_of(keys, relations.table, min_similarity, Verified(relations, keys, min_similarity).similarity)
+    known = np.flatnonzero(ranked["thumbnail"].notna())
+    thumbnails = np.frombuffer(b"".join(ranked["thumbnail"].iloc[known]), np.uint8).reshape(-1, SIDE, SIDE)
+    found = group_copies(thumbnails, min_similarity)
+    groups = Groups(np.arange(len(ranked)), np.ones(len(ranked), np.float32))
+    groups.kept[known], groups.similarity[known] = known[found.kept], found.similarity
+    return groups
 
 
 CHECK = Check(

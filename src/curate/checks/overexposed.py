@@ -86,7 +86,8 @@ def backdrop(light: NDArray[np.bool_]) -> float:
 
 
 def _light_edge(light: NDArray[np.bool_]) -> float:
-    return share(np.concatenate([light[0], light[-1], light[:, 0], light[:, -1]]))
+    edges = (light[0], light[-1], light[:, 0], light[:, -1])
+    return sum(map(np.count_nonzero, edges)) / sum(map(len, edges))
 
 
 def washed_out(glare: float, shadows: int, median: int) -> float:

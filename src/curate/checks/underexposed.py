@@ -82,7 +82,7 @@ def darkness(brightest_channel: NDArray[np.float64]) -> float:
     """
     darkest = percentile(brightest_channel, DARKEST)
     black = min(max(LEAST_BLACK, BLACK_TO_DARKEST * darkest), MOST_BLACK)
-    lit = np.diff(brightest_channel[black - 1 :])  # pixels of each value from `black` on
+    lit = brightest_channel[black:] - brightest_channel[black - 1 : -1]  # pixels of each value from `black` on
     count = brightest_channel[-1] - brightest_channel[black - 1]
     if count < LEAST_LIT * brightest_channel[-1]:
         return 1.0

@@ -47,7 +47,7 @@ def write(release: Release, out: Path, settings: ExporterSettings, advance: Adva
     places = {one.path: f"images/{subsets[one.split]}/{names[one.path]}" for one in release.pictures}
     for picture in release.pictures:
         release.put(picture, out / places[picture.path])
-        advance(1)
+        advance(1, size_bytes=picture.size_bytes)
     for split, subset in subsets.items():
         pictures = [one for one in release.pictures if one.split == split]
         lists = {

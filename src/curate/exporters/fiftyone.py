@@ -55,7 +55,7 @@ def write(release: Release, out: Path, settings: ExporterSettings, advance: Adva
                 places[picture.path] = place
                 stream.write(f"{separator}{_json(key)}: {_json(picture.label)}")
                 separator = ",\n"
-                advance(1)
+                advance(1, size_bytes=picture.size_bytes)
             stream.write("\n}}\n")
     return Written(places)
 

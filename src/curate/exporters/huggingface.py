@@ -137,12 +137,13 @@ def _rows(release: Release, pictures: Sequence[Picture], schema: pa.Schema, adva
     import pyarrow as pa
 
     rows: dict[str, list[Any]] = {name: [] for name in schema.names}
+    release.expect(pictures)
     for picture in pictures:
         rows["image"].append({"bytes": release.read(picture), "path": picture.name})
         rows["label"].append(picture.label_index)
         for name in FACTS:
             rows[name].append(getattr(picture, name))
-        advance(1)
+        advance(1, size_bytes=picture.size_bytes)
     return pa.table(rows, schema=schema)
 
 

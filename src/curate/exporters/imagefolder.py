@@ -62,7 +62,7 @@ def write(release: Release, out: Path, settings: Settings, advance: Advance) -> 
             name = untaken(flat, picture.source_sha256[:12], taken)
         places[picture.path] = posixpath.join(folders[picture.split], name)
         release.put(picture, out / places[picture.path])
-        advance(1)
+        advance(1, size_bytes=picture.size_bytes)
     return Written(places, notes=tuple(_notes(release, _add_empty(release, out, folders))))
 
 

@@ -99,7 +99,7 @@ def write(release: Release, out: Path, settings: Settings, advance: Advance) -> 
             url = settings.image_url + quote(place, safe="/")
             stream.write(separator + json.dumps(_task(release, picture, rows[picture.path], url), ensure_ascii=False))
             separator = ",\n"
-            advance(1)
+            advance(1, size_bytes=picture.size_bytes)
         stream.write("\n]\n" if places else "[]\n")
     (out / "config.xml").write_text(labeling_interface(release.folders), encoding="utf-8", newline="\n")
     (out / "README.txt").write_text(README.format(image_url=settings.image_url), encoding="utf-8", newline="\n")

@@ -74,6 +74,7 @@ def shard_names(release: Release) -> dict[str | None, str]:
 
 
 def _write_shard(release: Release, pictures: Sequence[Picture], target: Path, advance: Advance) -> None:
+    release.expect(pictures)
     with tarfile.open(target, "w", format=tarfile.USTAR_FORMAT) as shard:
         for picture in pictures:
             index = -1 if picture.label_index is None else picture.label_index
@@ -81,7 +82,7 @@ def _write_shard(release: Release, pictures: Sequence[Picture], target: Path, ad
             _add(shard, f"{_key(picture)}.cls", str(index).encode())
             _add(shard, f"{_key(picture)}.{_extension(picture)}", release.read(picture))
             _add(shard, f"{_key(picture)}.json", _facts(picture))
-            advance(1)
+            advance(1, size_bytes=picture.size_bytes)
 
 
 def _add(shard: tarfile.TarFile, name: str, data: bytes) -> None:

@@ -54,7 +54,7 @@ def write(release: Release, out: Path, settings: ExporterSettings, advance: Adva
         else:
             places[picture.path] = _place(picture, taken)
             release.put(picture, out / places[picture.path])
-        advance(1)
+        advance(1, size_bytes=picture.size_bytes)
     notes = _number_classes(release, out, places.values())
     return Written(places, left_out, notes)
 

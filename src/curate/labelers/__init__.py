@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from curate.errors import CurateError, SettingsError
+from curate.sources import Source
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,7 +59,7 @@ class LabelingTask:
     """
 
     table: pd.DataFrame
-    folder: Path
+    folder: Source
     classes: tuple[str, ...]
     labels: Ints  # (N,)
     groups: Ints  # (N,)

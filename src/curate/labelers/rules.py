@@ -47,6 +47,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from curate.errors import SourceError
 from curate.labelers import UNLABELLED, Ints, Labeler, LabelerSettings, LabelingTask, Proposal, Votes, class_index
 from curate.paths import to_file_name
+from curate.sources import file_in, open_file, root_of
 
 ExifValue = str | int | float | tuple[float, ...]
 
@@ -63,6 +64,7 @@ class Picture:
 
     path: below the image folder, with /. folders: its parts without the file name. name: the file name.
     width, height: in px, 0 if not measured. facts: every column of the table that is not NA for it, by name.
+    file: the picture itself; of a bucket, its URL.
     """
 
     path: str
@@ -71,7 +73,7 @@ class Picture:
     width: int
     height: int
     facts: Mapping[str, Any]
-    file: Path
+    file: Path | str
 
     @cached_property
     def exif(self) -> dict[str, ExifValue]:
@@ -130,13 +132,13 @@ def read_rules(file: Path) -> RuleFile:
     return found
 
 
-def read_exif(file: Path) -> dict[str, ExifValue]:
+def read_exif(file: Path | str) -> dict[str, ExifValue]:
     """EXIF tags of a picture by name, texts without trailing zeros, fractions as floats; empty without or damaged."""
     from PIL import ExifTags, Image
 
     tags: dict[str, ExifValue] = {}
     try:
-        with warnings.catch_warnings(), Image.open(file) as image:
+        with warnings.catch_warnings(), open_file(file) as stream, Image.open(stream) as image:
             warnings.simplefilter("ignore")  # of damaged EXIF, which is no news here
             exif = image.getexif()
             blocks = [(ExifTags.TAGS, dict(exif)), *((_names(tag), exif.get_ifd(tag)) for tag in _EXIF_BLOCKS)]
@@ -174,15 +176,16 @@ def _picture(row: Mapping[str, Any], task: LabelingTask) -> Picture:
     import pandas as pd
 
     facts = {name: value for name, value in row.items() if pd.notna(value)}
-    *folders, name = str(row["path"]).split("/")
+    path = str(row["path"])
+    *folders, name = path.split("/")
     return Picture(
-        path=str(row["path"]),
+        path=path,
         folders=tuple(folders),
         name=name,
         width=int(facts.get("width", 0)),
         height=int(facts.get("height", 0)),
         facts=facts,
-        file=task.folder / to_file_name(str(row["path"])),
+        file=task.folder / to_file_name(path) if isinstance(task.folder, Path) else file_in(root_of(task.folder), path),
     )
 
 

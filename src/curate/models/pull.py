@@ -120,7 +120,7 @@ def _download(url: str, partial: Path, progress: Progress) -> None:
         if total > MAX_BYTES:
             raise _too_large(url)
         with progress("Fetching", max(total, 1)) as advance:
-            advance(start)
+            advance(start, size_bytes=start)
             written = _write(answer, partial, start, advance)
     if written > MAX_BYTES:
         partial.unlink()
@@ -138,7 +138,7 @@ def _write(answer: Any, partial: Path, start: int, advance: Advance) -> int:
         stream.seek(start)
         while stream.tell() <= MAX_BYTES and (block := answer.read(BLOCK_BYTES)):
             stream.write(block)
-            advance(len(block))
+            advance(len(block), size_bytes=len(block))
         return stream.tell()
 
 

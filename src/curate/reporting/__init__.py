@@ -8,32 +8,28 @@ training.html and style.css its looks.
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import replace
-from importlib.resources import files
 from pathlib import Path
 from typing import get_args
 
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from curate import versions
 from curate.errors import SourceError
 from curate.files import write_text
-from curate.paths import printable, to_text
+from curate.paths import to_text
 from curate.pipeline import in_order
 from curate.progress import Progress, silent
 from curate.project import Project
 from curate.reporting.commands import Commands
 from curate.reporting.contents import Page
+from curate.reporting.looks import environment, own
 from curate.reporting.page import build_page
-from curate.reporting.plots import number
 from curate.reporting.studies import Found
 from curate.reporting.thumbnails import Thumbnail, make_thumbnails
 from curate.studies import Name, read_study
 
 __all__ = ["report"]
-
-NAME_CHARACTERS = 46  # of 12 px, on 340 px
 
 
 def report(
@@ -42,6 +38,7 @@ def report(
     *,
     output: str | Path | None = None,
     store: str | Path | None = None,
+    network: bool = False,
     progress: Progress = silent,
 ) -> Path:
     """Write a page about a version and return where it is: `output`, or report.html in the store.
@@ -50,7 +47,7 @@ def report(
     the same folder gives the same page until one of them runs again. Pictures that are gone or changed since are named,
     without a thumbnail. Raises VersionNotFound, StoreError, SourceError for an output inside the image folder.
     """
-    project = Project.at(folder, store)
+    project = Project.at(folder, store, network=network)
     project.require_store()
     target = Path(os.path.abspath(output)) if output else project.report
     if project.folder in target.parents:
@@ -71,14 +68,10 @@ def render(page: Page, thumbnails: dict[str, Thumbnail]) -> str:
 
     Studies are what other releases may have left: where one lacks something, the page is shown without them.
     """
-    from jinja2 import Environment, FunctionLoader, StrictUndefined, UndefinedError
+    from jinja2 import UndefinedError
 
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, loader=FunctionLoader(_own)
-    )
-    environment.filters |= {"printable": printable, "breakable": breakable, "shortened": shortened, "number": number}
-    style = Markup(_own("style.css"))  # noqa: S704  our own file
-    template = environment.get_template("page.html")
+    style = Markup(own("style.css"))  # noqa: S704  our own file
+    template = environment().get_template("page.html")
     try:
         return template.render(page=page, thumbnails=thumbnails, style=style)
     except (UndefinedError, TypeError, ValueError):
@@ -86,18 +79,3 @@ def render(page: Page, thumbnails: dict[str, Thumbnail]) -> str:
             raise
         bare = replace(page, found=Found(unread=(*page.found.unread, *page.found.read)))
         return template.render(page=bare, thumbnails=thumbnails, style=style)
-
-
-def _own(name: str) -> str:
-    """The text of a file beside this one."""
-    return files("curate.reporting").joinpath(name).read_text(encoding="utf-8")
-
-
-def shortened(text: str) -> str:
-    """A name that fits above its line in a plot; the table beside it has it whole."""
-    return text if len(text) <= NAME_CHARACTERS else text[: NAME_CHARACTERS - 1] + "…"
-
-
-def breakable(text: str) -> Markup:
-    """A name, escaped, that a narrow column may break after a slash or an underscore."""
-    return Markup(re.sub("[/_]", r"\g<0><wbr>", str(escape(printable(text)))))  # noqa: S704  escaped before

@@ -106,7 +106,7 @@ def histogram(
         values.size,
         _bars(edges, counts, threshold, side, logarithmic),
         _x(threshold, edges),
-        tuple(Tick(number(value), _x(value, edges)) for value in _round_values(edges[0], edges[-1])),
+        tuple(Tick(number(value), _x(value, edges)) for value in round_values(edges[0], edges[-1])),
         _count_ticks(int(counts.max()), logarithmic),
         logarithmic,
     )
@@ -223,7 +223,7 @@ def intervals(rows: Sequence[Interval], reference: float) -> Intervals | None:
         for place, row in enumerate(rows)
     )
     bottom = 4.0 + ROW_HEIGHT * len(rows)
-    ticks = tuple(Tick(number(value), x(value)) for value in _round_values(low, high))
+    ticks = tuple(Tick(number(value), x(value)) for value in round_values(low, high))
     return Intervals(drawn, reference, x(reference), ticks, bottom, bottom + 24)
 
 
@@ -242,7 +242,7 @@ def _round_step(step: float) -> float:
     return next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= step * (1 - 1e-9))
 
 
-def _round_values(low: float, high: float) -> list[float]:
+def round_values(low: float, high: float) -> list[float]:
     """About five round numbers from low to high."""
     step = _round_step((high - low) / 5)
     return [step * i for i in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]

@@ -1,6 +1,6 @@
 """The process that forms `flag`'s opinions anew while a session is open, so that the server answers as fast as before.
 
-    python -m curate.review_app.flagging FOLDER STORE CONFIG      ("" = no file of settings)
+    python -m curate.review_app.flagging FOLDER STORE CONFIG NETWORK      ("" = no file of settings; no network)
 
 It writes lines of JSON: {"title": …, "done": …, "total": …} as it goes, and {"error": …, "hint": …} where it can't.
 """
@@ -24,13 +24,13 @@ TELL_EVERY_S = 0.2
 
 def main(arguments: list[str]) -> int:
     """Do it; returns the exit status."""
-    folder, store, config = arguments
+    folder, store, config, network = arguments
     if hasattr(os, "nice"):
         os.nice(NICE)
     from curate.modelling import flag_again
 
     try:
-        flag_again(Project.at(folder, store, config or None), workers=1, progress=_told)
+        flag_again(Project.at(folder, store, config or None, bool(network)), workers=1, progress=_told)
     except CurateError as error:
         _tell({"error": str(error), "hint": error.hint})
         return 1
@@ -43,7 +43,7 @@ def main(arguments: list[str]) -> int:
 def _told(title: str, total: int) -> Iterator[Advance]:
     done, told_at = 0, 0.0
 
-    def advance(count: int) -> None:
+    def advance(count: int, /, *, size_bytes: int = 0, errors: int = 0) -> None:  # noqa: ARG001  of every Advance
         nonlocal done, told_at
         done += count
         if time.monotonic() - told_at > TELL_EVERY_S:

@@ -9,13 +9,15 @@ import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 from io import BytesIO
+from pathlib import Path
 from stat import S_ISREG
 from typing import Literal, get_args
 
-from curate.errors import UnreadableImage
+from curate.errors import CurateError, UnreadableImage
 from curate.imaging import open_image
-from curate.objects import object_path, source_path
+from curate.objects import places_of
 from curate.project import Project
+from curate.sources import is_url, read_file
 
 Size = Literal["screen", "thumb"]
 SIZES: tuple[str, ...] = get_args(Size)
@@ -65,18 +67,19 @@ class Pictures:
     def _read(self, wanted: Wanted) -> bytes:
         """The bytes, from the store's own copy or the source. What else lies there now is neither read nor shown."""
         why = "Its file is gone."
-        for file in (object_path(self._project, wanted.sha256), source_path(self._project, wanted.path)):
+        for file in places_of(self._project, wanted.path, wanted.sha256):
             try:
-                found = file.stat()
-                if S_ISREG(found.st_mode) and found.st_size == wanted.size_bytes:
-                    data = file.read_bytes()
+                if _may_be(file, wanted):
+                    data, _ = read_file(file)
                     if hashlib.sha256(data).hexdigest() == wanted.sha256:
                         return data
                 why = "Its file has changed since."
             except FileNotFoundError:
                 continue
             except OSError as error:
-                why = f"Its file can't be read: {error.strerror}."
+                why = f"Its file can't be read: {error.strerror or error}."
+            except CurateError as error:  # the storage can't be reached
+                why = str(error)
         raise NoPicture(why)
 
     def _keep(self, key: tuple[str, str], drawn: bytes) -> None:
@@ -86,6 +89,14 @@ class Pictures:
             while self._kept_bytes > MOST_BYTES:
                 _, forgotten = self._kept.popitem(last=False)
                 self._kept_bytes -= len(forgotten)
+
+
+def _may_be(file: str | Path, wanted: Wanted) -> bool:
+    """False where the size tells already; and opening a pipe could block for ever."""
+    if is_url(file):
+        return True
+    found = os.stat(file)
+    return S_ISREG(found.st_mode) and found.st_size == wanted.size_bytes
 
 
 def _drawn(data: bytes, wanted: Wanted, long_side_px: int, quality: int) -> bytes:

@@ -118,7 +118,8 @@ class Renewal:
 
     def _start(self) -> subprocess.Popen[str]:
         project = self.source.project
-        words = [str(project.folder), str(project.store), str(project.config or "")]
+        network = "network" if project.network else ""
+        words = [str(project.folder), str(project.store), str(project.config or ""), network]
         line = [sys.executable, "-m", "curate.review_app.flagging", *words]
         self._process = subprocess.Popen(  # noqa: S603  our own module, and paths as arguments
             line, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from curate.checks import Check, all_checks
+from curate.relations import Relations
 from curate.settings import Settings
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def judge(table: pd.DataFrame, settings: Settings, relations: Mapping[str, pd.DataFrame] | None = None) -> pd.DataFrame:
+def judge(table: pd.DataFrame, settings: Settings, relations: Mapping[str, Relations] | None = None) -> pd.DataFrame:
     """The table with one boolean column per check, the checks' own findings, and `flags`.
 
     relations: what `relate` found, by check; what is missing is computed.
@@ -41,7 +42,7 @@ def names_where(table: pd.DataFrame, columns: list[str]) -> pd.Series[str]:
 
 
 def _findings_of(
-    check: Check, table: pd.DataFrame, settings: Settings, relations: Mapping[str, pd.DataFrame]
+    check: Check, table: pd.DataFrame, settings: Settings, relations: Mapping[str, Relations]
 ) -> dict[str, pd.Series]:
     related = (relations.get(check.name),) if check.relate else ()
     result = check.judge(table, settings.of(check.name), *related)

@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import posixpath
 import warnings
-from collections.abc import Set
+from collections.abc import Callable, Set
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from curate.errors import SourceError
 from curate.paths import to_text
+from curate.rows import as_arrow
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,7 +51,8 @@ def add_labels(files: pd.DataFrame, source: str) -> pd.DataFrame:
         return files.assign(label=pd.Series(pd.NA, index=files.index, dtype="str"))
     if source == "folders":
         named = files.assign(label=labels_from_folders(files["path"]))
-        return named.assign(given_split=named["path"].map(_first_folder_split)) if _in_splits(files["path"]) else named
+        folders = Folders(files["path"])
+        return named.assign(given_split=folders.each(_first_folder_split)) if folders.are_splits else named
     return _join(files, read_label_file(Path(source), set(files["path"])))
 
 
@@ -78,21 +80,40 @@ def labels_from_folders(paths: pd.Series[str]) -> pd.Series[str]:
 
     Pictures directly in the root, and those in `_unlabeled`, have none.
     """
-    folders = paths.str.split("/").str[:-1]
-    labels = folders.str[1 if _in_splits(paths) else 0].astype("str")
+    folders = Folders(paths)
+    place = 1 if folders.are_splits else 0
+    labels = folders.each(lambda names: names[place] if len(names) > place else None)
     return labels.mask(labels == UNLABELED)
 
 
-def _in_splits(paths: pd.Series[str]) -> bool:
-    """Whether all first folders are names of splits, with folders below."""
-    folders = paths.str.split("/").str[:-1]
-    named = set(folders.str[0].dropna())
-    return bool(named) and {name.lower() for name in named} <= SPLIT_NAMES and bool((folders.str.len() > 1).any())
+class Folders:
+    """The folders of paths, each looked at once: a million pictures are in some hundred."""
+
+    def __init__(self, paths: pd.Series[str]) -> None:
+        import pandas as pd
+        import pyarrow.compute as pc
+
+        self.index = paths.index
+        folders = pc.replace_substring_regex(as_arrow(paths), r"(?s)(^|/)[^/]*$", "")
+        self.codes, distinct = pd.factorize(pd.Series(folders.to_pandas(), dtype="str"))
+        self.distinct = [tuple(folder.split("/")) if folder else () for folder in distinct]
+
+    @property
+    def are_splits(self) -> bool:
+        """Whether all first folders are names of splits, with folders below."""
+        named = {names[0].lower() for names in self.distinct if names}
+        return bool(named) and named <= SPLIT_NAMES and any(len(names) > 1 for names in self.distinct)
+
+    def each(self, say: Callable[[tuple[str, ...]], str | None]) -> pd.Series[str]:
+        """What is said of each path's folders, outermost first; NA for None."""
+        import pandas as pd
+
+        said = pd.Series([say(names) for names in self.distinct], dtype="str")
+        return said.take(self.codes).set_axis(self.index)
 
 
-def _first_folder_split(path: str) -> str | None:
-    first, slash, _ = path.partition("/")
-    return canonical_split(first) if slash else None
+def _first_folder_split(folders: tuple[str, ...]) -> str | None:
+    return canonical_split(folders[0]) if folders else None
 
 
 def read_label_file(file: Path, known: Set[str]) -> pd.DataFrame:

@@ -21,6 +21,7 @@ from curate.labelers import UNLABELLED, LabelingTask, all_labelers
 from curate.opinions import Opinions, rounded
 from curate.prelabelling import Prelabels, prelabel_rows
 from curate.settings import Settings
+from curate.sources import Source
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,7 +32,7 @@ MOST_POINTS = 60  # of the coverage curve, which every version carries
 
 def prelabel_opinions(
     rows: pd.DataFrame,
-    folder: Path,
+    folder: Source,
     embeddings: Embeddings,
     scores: Callable[[Path], Embeddings],
     settings: Settings,
@@ -50,7 +51,7 @@ def prelabel_opinions(
 
 
 def _task(
-    rows: pd.DataFrame, folder: Path, embeddings: Embeddings, scores: Callable[[Path], Embeddings], settings: Settings
+    rows: pd.DataFrame, folder: Source, embeddings: Embeddings, scores: Callable[[Path], Embeddings], settings: Settings
 ) -> LabelingTask:
     declared = [
         name

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 from curate.cache import Cache
 from curate.checks import all_checks
 from curate.progress import Progress, silent
+from curate.relations import Binary, Relations
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-def relate(table: pd.DataFrame, cache: Cache, progress: Progress = silent) -> dict[str, pd.DataFrame]:
-    """The relations of every check that has some: check -> one row per relation."""
+def relate(table: pd.DataFrame, cache: Cache, progress: Progress = silent) -> dict[str, Relations]:
+    """The relations of every check that has some, by check."""
     readable = table[table["sha256"].notna() & table["read_error"].isna()]
     contents = readable.drop_duplicates("sha256").set_index("sha256").sort_index()
     found = {}
@@ -26,7 +27,8 @@ def relate(table: pd.DataFrame, cache: Cache, progress: Progress = silent) -> di
         if check.relate is not None:
             before = cache.relations(check.task)
             with progress("Comparing", len(contents)) as advance:
-                found[check.name] = check.relate(contents, before, advance)
-            if before is None or not found[check.name].equals(before):
-                cache.keep_relations(check.task, found[check.name])
+                table = check.relate(contents, before, Binary(cache), advance)
+            if table is not before:
+                cache.keep_relations(check.task, table)
+            found[check.name] = Relations(table, Binary(cache), check.task)
     return found

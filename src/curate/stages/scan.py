@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from curate.errors import SourceError
 from curate.paths import to_text
+from curate.sources import Bucket, Source, objects_in
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
 
 # Pictures, of kinds we read and kinds we don't: a file of this name that is no picture counts as a faulty
 # picture, any other file that is none as one of the "other files".
@@ -47,22 +50,40 @@ class Scan:
     def table(self) -> pd.DataFrame:
         """The first columns of the manifest: path, size_bytes, and what tells whether a file has changed."""
         import pandas as pd
+        import pyarrow as pa
 
-        columns = ["path", "size_bytes", "mtime_ns", "inode"]
-        frame = pd.DataFrame(
-            [(row.path, row.size_bytes, row.mtime_ns, row.inode) for row in self.rows], columns=columns
-        )
-        return frame.astype({"path": "str", "size_bytes": "Int64", "mtime_ns": "int64", "inode": "uint64"})
+        paths, *numbers = zip(*self.rows, strict=True) if self.rows else [()] * 4
+        table = pd.DataFrame({"path": pd.Series(pa.array(paths, pa.large_string()), dtype="str")})
+        types = {"size_bytes": "Int64", "mtime_ns": "int64", "inode": "uint64"}
+        values = {name: pd.Series(one, dtype=types[name]) for name, one in zip(types, numbers, strict=True)}
+        return table.assign(**values)
 
 
-@dataclass(frozen=True, slots=True)
-class FoundFile:
+class FoundFile(NamedTuple):  # which takes a third of the time that a dataclass does
     """One file: its path as in the table, and what `stat` says."""
 
     path: str
     size_bytes: int
     mtime_ns: int
     inode: int
+
+
+def scan_source(source: Source) -> Scan:
+    """Every picture of a folder or a bucket, as `scan_folder`. Raises SourceError, StoreError."""
+    return _scan_bucket(source) if isinstance(source, Bucket) else scan_folder(source)
+
+
+def _scan_bucket(bucket: Bucket) -> Scan:
+    """Every object below the prefix, hidden ones left out. What else a storage knows of an object is forgotten."""
+    result = Scan()
+    for one in objects_in(bucket):
+        parts, path = set(one.name.split("/")), to_text(one.name)
+        if parts.intersection((".", "..")):
+            result.skipped[path] = 'a key with ".", which can\'t be the path of a file'
+        elif not any(part.startswith(".") for part in parts):
+            result.rows.append(FoundFile(path, *astuple(one.status)))
+    result.rows.sort()
+    return result
 
 
 def scan_folder(folder: Path) -> Scan:
@@ -77,13 +98,25 @@ def scan_folder(folder: Path) -> Scan:
         found = _found_file(entry, relative, root, result.skipped)
         if found is not None:
             result.rows.append(found)
-    result.rows.sort(key=lambda row: row.path)
+    result.rows.sort()
     return result
 
 
 def is_other_file(path: str) -> bool:
     """Whether the name says that nobody would expect a picture here."""
     return _extension(path) in OTHER_EXTENSIONS
+
+
+def other_files(paths: pd.Series[str]) -> NDArray[np.bool_]:
+    """`is_other_file` of each path, (N,)."""
+    import numpy as np
+    import pyarrow.compute as pc
+
+    from curate.rows import as_arrow
+
+    # As `os.path.splitext`: dots that a name begins with begin no extension.
+    pattern = rf"(^|/)\.*[^/.][^/]*\.({'|'.join(sorted(OTHER_EXTENSIONS))})$"
+    return np.asarray(pc.match_substring_regex(as_arrow(paths), pattern, ignore_case=True))
 
 
 def looks_like_image_name(path: str) -> bool:

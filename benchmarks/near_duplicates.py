@@ -1,0 +1,258 @@
+"""Grouping near duplicates at scale: truth, time and memory from 10^3 to 10^6 thumbnails.
+
+    python benchmarks/near_duplicates.py --data ../shared/data      (writes benchmarks/results/near_duplicates.txt)
+
+Each set holds 40 photographs in the 45 edits of quality_duplicates.py (1,840 thumbnails; in a set of 1,000, 4 of them),
+5 % blank pictures, all different, and distinct pictures: tiles of the corpus, none overlapping another, up to 10^5;
+beyond, halves of two tiles each, with a soft border. In a heap, 2 % more are edits of one photograph, each in another
+way. Recall: copies in the group of their original. Precision: pairs within groups that show one photograph.
+Ways: `exact` compares all with all; `copies ask` is that for the copies and originals alone, which shows what the cells
+lose where exact is too slow for all; `cells` is what `curate clean` does beyond 20,000 pictures; `hash` is a 256-bit
+DCT hash of the same thumbnails, pairs within 15 bits found by 16 bands of 16 bits. Each runs in a process of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageEnhance
+
+from curate import matching, proposing
+from curate.checks import near_duplicate
+from curate.grouping import groups_of
+from curate.imaging import open_image
+from curate.neighbours import relations_between
+from curate.spectra import SIDE
+from processes import header, run_watched, write_result
+from quality_duplicates import EDITS, edited_file
+
+Bytes = NDArray[np.uint8]
+Ints = NDArray[np.int64]
+
+MIN_SIMILARITY = near_duplicate.Settings().min_similarity
+PHOTOGRAPHS = 40
+TILE = 42  # px; of corpus pictures whose short side is 128: twelve of most
+BLANK_SHARE, HEAP_SHARE = 0.05, 0.02
+BITS, BAND_BITS, MOST_IN_BUCKET = 15, 16, 200
+
+
+# ---- The pictures
+
+
+def thumbnail(data: bytes) -> Bytes:
+    found = near_duplicate.measure(open_image(data))["thumbnail"]
+    return np.frombuffer(found, np.uint8).reshape(SIDE, SIDE)  # type: ignore[arg-type]  # this check gives bytes
+
+
+def edited(photographs: list[Path]) -> Bytes:
+    """Each photograph and its edits, (P, 1 + E, SIDE, SIDE)."""
+    ways = EDITS.values()
+    rows = [[thumbnail(p.read_bytes()), *(thumbnail(edited_file(p, edit)) for edit in ways)] for p in photographs]
+    return np.array(rows)
+
+
+def tiles(corpus: list[Path]) -> Bytes:
+    """Parts of pictures that overlap nowhere, in random order, (N, SIDE, SIDE)."""
+    found = []
+    for path in corpus:
+        with Image.open(path) as file:
+            grey = file.convert("L")
+        for left in range(0, grey.width - TILE + 1, TILE):
+            for top in range(0, grey.height - TILE + 1, TILE):
+                box = (left, top, left + TILE, top + TILE)
+                found.append(np.asarray(grey.resize((SIDE, SIDE), Image.Resampling.BOX, box)))
+    return np.random.default_rng(0).permutation(np.array(found))
+
+
+def halves(pictures: Bytes, count: int, rng: np.random.Generator) -> Bytes:
+    """New pictures of two halves each; the border lies anywhere near the middle, at any angle."""
+    y, x = np.linspace(-1, 1, SIDE)[:, None], np.linspace(-1, 1, SIDE)
+    found = np.empty((count, SIDE, SIDE), np.uint8)
+    for start in range(0, count, 4096):
+        some = found[start : start + 4096]
+        one, other = pictures[rng.integers(0, len(pictures), (2, len(some)))]
+        angle, shift = rng.uniform(0, 2 * np.pi, (len(some), 1, 1)), rng.uniform(-0.3, 0.3, (len(some), 1, 1))
+        share = 1 / (1 + np.exp(-6 * (np.cos(angle) * x + np.sin(angle) * y + shift)))
+        some[:] = one * share + other * (1 - share)
+    return found
+
+
+def heap(path: Path, count: int, rng: np.random.Generator) -> Bytes:
+    """One photograph cropped by up to 8 % a side, made lighter or darker, mirrored or not, each time differently."""
+    with Image.open(path) as file:
+        picture = file.convert("L").resize((256, 192))
+    found = []
+    for _ in range(count):
+        left, top, right, bottom = rng.uniform(0, 0.08, 4) * (256, 192, 256, 192)
+        part = picture.resize((SIDE, SIDE), Image.Resampling.BOX, (left, top, 256 - right, 192 - bottom))
+        part = ImageEnhance.Brightness(part).enhance(rng.uniform(0.7, 1.3))
+        found.append(np.asarray(part)[:, :: rng.choice([1, -1])])
+    return np.array(found)
+
+
+def blank(count: int, rng: np.random.Generator) -> Bytes:
+    found = rng.integers(0, 254, (count, 1, 1)) + rng.integers(0, 3, (count, SIDE, SIDE))
+    return np.asarray(found, np.uint8)
+
+
+def picture_set(pool: Bytes, copies: Bytes, count: int, photo: Path | None) -> tuple[Bytes, Ints]:
+    """Thumbnails and which photograph each shows: -1 = a picture of its own, (N,). photo: of the heap, if any."""
+    rng = np.random.default_rng(count)
+    copies = copies[:4] if count < 10_000 else copies
+    parts = [copies.reshape(-1, SIDE, SIDE), blank(int(count * BLANK_SHARE), rng)]
+    shown = [np.repeat(np.arange(len(copies)), copies.shape[1]), np.full(len(parts[1]), -1)]
+    if photo is not None:
+        parts.append(heap(photo, int(count * HEAP_SHARE), rng))
+        shown.append(np.full(len(parts[-1]), len(copies)))
+    others = count - sum(map(len, parts))
+    parts.append(pool[:others])
+    if others > len(pool):
+        parts.append(halves(pool, others - len(pool), rng))
+    shown.append(np.full(others, -1))
+    return np.concatenate(parts), np.concatenate(shown)
+
+
+# ---- The ways
+
+
+def by_curate(thumbnails: Bytes, shown: Ints, way: str) -> Ints:
+    """The picture kept of each one's group, (N,)."""
+    keys = np.arange(len(thumbnails), dtype=np.uint64)
+    if way == "copies ask":
+        return by_copies(thumbnails, np.flatnonzero(shown >= 0))
+    relations = relations_between(keys, thumbnails, None, exact=0 if way == "cells" else len(keys))
+    found = groups_of(keys, relations, MIN_SIMILARITY, lambda pairs: matching.similarity(thumbnails, pairs))
+    return found.kept
+
+
+def by_copies(thumbnails: Bytes, asking: Ints) -> Ints:
+    """As `exact`, but only some pictures ask, among all; a copy is in the group of whatever it can be linked to."""
+    pairs, _ = proposing.nearest(thumbnails, asking, np.arange(len(thumbnails)))
+    pairs = pairs[matching.similarity(thumbnails, pairs) >= MIN_SIMILARITY]
+    return joined(pairs, len(thumbnails))
+
+
+def joined(pairs: Ints, count: int) -> Ints:
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    graph = coo_array((np.ones(len(pairs), bool), pairs.T), (count, count))
+    return np.asarray(connected_components(graph, directed=False)[1], np.int64)
+
+
+def by_hash(thumbnails: Bytes) -> Ints:
+    """Pictures whose hashes differ in at most BITS of 256 bits, chained."""
+    hashes = hashes_of(thumbnails)
+    distinct, place = np.unique(hashes, axis=0, return_inverse=True)
+    pairs = [np.empty((0, 2), np.int64)]
+    bands = distinct.view(np.uint16)  # (N, 16)
+    for band in bands.T:
+        order = np.argsort(band, kind="stable")
+        for step in range(1, MOST_IN_BUCKET):
+            same = np.flatnonzero(band[order[step:]] == band[order[:-step]])
+            if not len(same):
+                break
+            one, other = order[same], order[same + step]
+            differ = np.bitwise_count(distinct[one] ^ distinct[other]).sum(axis=1)
+            pairs.append(np.stack([one, other], axis=1)[differ <= BITS])
+    return joined(np.concatenate(pairs), len(distinct))[place]
+
+
+def hashes_of(thumbnails: Bytes) -> NDArray[np.uint64]:
+    """The 16 x 16 lowest frequencies of a cosine transform, without the mean, above or below the median; (N, 4)."""
+    angles = np.pi * np.arange(16)[:, None] * (np.arange(SIDE) + 0.5) / SIDE
+    cosines = np.cos(angles).astype(np.float32)
+    found = []
+    for start in range(0, len(thumbnails), 4096):
+        spectra = (cosines @ thumbnails[start : start + 4096].astype(np.float32) @ cosines.T).reshape(-1, 256)
+        spectra[:, 0] = np.median(spectra[:, 1:], axis=1)
+        above = spectra > np.median(spectra[:, 1:], axis=1, keepdims=True)
+        found.append(np.packbits(above, axis=1).view(np.uint64))
+    return np.concatenate(found)
+
+
+# ---- The measurement
+
+
+def truth(groups: Ints, shown: Ints, copies: int) -> tuple[float, float]:
+    """Recall of the edited copies, and precision over all pairs within groups."""
+    originals = np.searchsorted(shown[:copies], shown[:copies])  # of each copy the first of its photograph
+    edits = np.arange(copies) != originals
+    recall = float((groups[:copies] == groups[originals])[edits].mean())
+    own = shown.copy()
+    own[shown < 0] = np.arange(len(shown))[shown < 0] + len(shown)
+    grouped = pairs_in(groups)
+    return recall, pairs_in(groups * (2 * len(shown) + 1) + own) / grouped if grouped else 1.0
+
+
+def pairs_in(groups: Ints) -> int:
+    sizes = np.unique(groups, return_counts=True)[1].astype(np.int64)
+    return int((sizes * (sizes - 1) // 2).sum())
+
+
+def child(way: str, source: Path, target: Path) -> None:
+    """One way, once: only this is timed."""
+    with np.load(source) as file:
+        thumbnails, shown = file["thumbnails"], file["shown"]
+    groups = by_hash(thumbnails) if way == "hash" else by_curate(thumbnails, shown, way)
+    peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+    np.savez(target, groups=groups, peak_mb=int(peak.split()[1]) * 1024 / 1e6)
+
+
+def measured(way: str, source: Path, shown: Ints, copies: int) -> str:
+    """One line of the table."""
+    target = source.with_name("groups.npz")
+    cost = run_watched([sys.executable, __file__, "--way", way, "--source", str(source), "--target", str(target)])
+    if cost.code:
+        return f"{way:12}failed: {cost.said}"
+    with np.load(target) as found:
+        (recall, precision), peak_mb = truth(found["groups"], shown, copies), float(found["peak_mb"])
+    return f"{way:12}{recall:8.3f}{precision:11.4f}{cost.cpu_s:9.1f}{cost.wall_s:9.1f}{peak_mb:9.0f}"
+
+
+SETS = (
+    (1_000, False, ("exact", "cells", "hash")),
+    (10_000, False, ("exact", "cells", "hash")),
+    (100_000, False, ("copies ask", "cells", "hash")),
+    (100_000, True, ("cells", "hash")),
+    (1_000_000, False, ("cells", "hash")),
+)
+
+
+def main() -> None:
+    """Make the sets, run every way on them, write the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--most", type=int, default=1_000_000, help="leave out larger sets")
+    for name in ("way", "source", "target"):
+        parser.add_argument(f"--{name}", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.way:
+        child(options.way, Path(options.source), Path(options.target))
+        return
+    photographs = sorted((options.data / "photos").iterdir())
+    names = {path.stem for path in photographs}
+    corpus = sorted(path for path in (options.data / "corpus").rglob("*") if path.is_file() and path.stem not in names)
+    copies, pool = edited(photographs[:PHOTOGRAPHS]), tiles(corpus)
+    lines = header("Grouping near duplicates", ["curate", "numpy", "scipy"])
+    with tempfile.TemporaryDirectory() as scratch:
+        for count, heaped, ways in [one for one in SETS if one[0] <= options.most]:
+            source = Path(scratch) / "set.npz"
+            thumbnails, shown = picture_set(pool, copies, count, photographs[PHOTOGRAPHS] if heaped else None)
+            np.savez(source, thumbnails=thumbnails, shown=shown)
+            known = (4 if count < 10_000 else PHOTOGRAPHS) * copies.shape[1]
+            lines += [f"{count:,} pictures" + (", 2 % more edits of one photograph" if heaped else ""), HEAD]
+            lines += [measured(way, source, shown, known) for way in ways] + [""]
+            sys.stderr.write("\n".join(lines[-5:]) + "\n")
+    write_result("near_duplicates.txt", lines)
+
+
+HEAD = f"{'':12}{'recall':>8}{'precision':>11}{'CPU s':>9}{'wall s':>9}{'peak MB':>9}"
+
+if __name__ == "__main__":
+    main()
