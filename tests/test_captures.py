@@ -39,7 +39,7 @@ def photo(tags: dict[int, Any], file_format: str = "JPEG", **names: str) -> byte
 
 
 def said(data: bytes) -> tuple[datetime | None, str | None]:
-    return said_by(BytesIO(data))
+    return said_by(BytesIO(data))[:2]
 
 
 def rows_of(folder: Path, files: dict[str, bytes]) -> pd.DataFrame:
@@ -247,7 +247,7 @@ class _Counter:
         self._counts = counts
 
     def __enter__(self) -> Any:
-        return self._counts.append
+        return lambda count, **_: self._counts.append(count)
 
     def __exit__(self, *_: object) -> None:
         return None

@@ -1,5 +1,7 @@
 """When, and with which camera, each picture was taken, by its EXIF: what tells the shots of one burst.
 
+Beside it, what kinds of personal data its metadata hold, for the card of a data set; see `curate.personal`.
+
 Only the header of a file is read, never its pixels, and once per content: small Parquet files in the cache keep what
 was found, one per flush, so that a killed run goes on where it stopped. Every page carries a checksum; a damaged file
 is removed, and what was in it is read again.
@@ -21,7 +23,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from curate.cache import FLUSH_ROWS, FLUSH_SECONDS
 from curate.errors import UnreadableImage
@@ -29,15 +31,16 @@ from curate.executors import Crashed, Executor
 from curate.files import read_or_remove, remove_temporary, replacing
 from curate.images import Request
 from curate.imaging import READERS, format_of
-from curate.paths import to_file_name
+from curate.personal import EXIF_DIRECTORY, personal_kinds
 from curate.progress import Progress, silent
+from curate.sources import Source, file_in, open_file, read_ahead, root_of
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
-    from PIL import Image
+    from PIL import Image, ImageFile
 
-READER = 1  # of what is read from EXIF; a new number reads every file again
+READER = 2  # of what is read from EXIF; a new number reads every file again
 CHUNK_ITEMS = 256  # a header takes 0.2 ms
 SIGNATURE_BYTES = 4096  # what `format_of` looks at
 MOST_EXIF_BYTES = 1_000_000  # in JPEG it is at most 64 kB; a damaged length must not read a whole file
@@ -47,7 +50,6 @@ MOST_CHARACTERS = 200  # of a camera's name
 
 # Tags of Exif 2.32 (CIPA DC-008).
 MAKE, MODEL, SERIAL = 0x010F, 0x0110, 0xA431
-EXIF_DIRECTORY = 0x8769
 # When it was taken, and its fraction of a second; failing that, when it was digitized.
 TIMES = ((0x9003, 0x9291), (0x9004, 0x9292))
 _MOMENT = re.compile(r"(\d{4})[:/-](\d\d)[:/-](\d\d)[ T](\d\d):(\d\d):(\d\d)")
@@ -55,19 +57,20 @@ _MOMENT = re.compile(r"(\d{4})[:/-](\d\d)[:/-](\d\d)[ T](\d\d):(\d\d):(\d\d)")
 
 @dataclass(frozen=True)
 class Capture:
-    """What the EXIF of one content says; None = unknown."""
+    """What the metadata of one content say; None = unknown. personal: kinds, ;-joined; "" = none was found."""
 
     sha256: str
     taken_at: datetime | None
     camera: str | None
+    personal: str | None
 
 
 def captures_of(
-    rows: pd.DataFrame, folder: Path, cache_folder: Path, executor: Executor, progress: Progress = silent
+    rows: pd.DataFrame, source: Source, cache_folder: Path, executor: Executor, progress: Progress = silent
 ) -> pd.DataFrame:
-    """`taken_at` (to the microsecond, NaT = unknown) and `camera` (make, model and serial number, NA = unknown).
+    """Columns `taken_at` (to the microsecond, NaT = unknown), `camera` (make, model, serial number), `personal`.
 
-    rows: path, sha256 and size_bytes of files below `folder`; without sha256 they are left out. One row per content,
+    rows: path, sha256 and size_bytes of files below `source`; without sha256 they are left out. One row per content,
     indexed by sha256, sorted. A file that can't be read, or has another size than it had, is unknown and asked again
     by the next call; broken EXIF is unknown for good. Raises StoreError when the cache can't be written.
     """
@@ -78,82 +81,107 @@ def captures_of(
     left = named[~named["sha256"].isin(known)]
     while len(left):  # where one of several copies is gone or has changed, the next one is tried
         first = left.drop_duplicates("sha256")
-        known = known | _read_all(first, folder, cache, executor, progress)
+        known = known | _read_all(first, source, cache, executor, progress)
         left = left[left["sha256"].duplicated() & ~left["sha256"].isin(known)]
     return cache.read(named["sha256"]).reindex(sorted(set(named["sha256"])))
 
 
 def _read_all(
-    rows: pd.DataFrame, folder: Path, cache: _CaptureCache, executor: Executor, progress: Progress
+    rows: pd.DataFrame, source: Source, cache: _CaptureCache, executor: Executor, progress: Progress
 ) -> set[str]:
     """Read the headers of these files and keep what they say; the contents that are known now."""
-    root = os.path.realpath(folder)
+    root = root_of(source)
     sizes = dict(zip(rows["path"], rows["size_bytes"].astype("int64"), strict=True))
     wanted = dict(zip(rows["path"], rows["sha256"], strict=True))
-    requests = [Request(path, os.path.join(root, to_file_name(path)), size, ()) for path, size in sizes.items()]
+    requests = [Request(path, file_in(root, path), size, ()) for path, size in sizes.items()]
     chunks = [requests[start : start + CHUNK_ITEMS] for start in range(0, len(requests), CHUNK_ITEMS)]
     known: set[str] = set()
     with progress("Reading camera data", len(requests)) as advance, _Pending(cache) as pending:
         for answer in executor.map(read_headers, chunks):
             # A header that kills a worker says nothing, this time and every other.
-            found = {answer.item.path: (None, None)} if isinstance(answer, Crashed) else answer
+            found = {answer.item.path: NOTHING_SAID} if isinstance(answer, Crashed) else answer
             captures = [Capture(wanted[path], *said) for path, said in found.items() if said is not None]
             pending.add(captures)
             known.update(capture.sha256 for capture in captures)
-            advance(len(found))
+            advance(len(found), errors=sum(said is None for said in found.values()))
     return known
 
 
 # ---- What a file says
 
-Said = tuple[datetime | None, str | None]
+
+class Said(NamedTuple):
+    """As the columns of `Capture`."""
+
+    taken_at: datetime | None
+    camera: str | None
+    personal: str | None
+
+
+NOTHING_SAID = Said(None, None, None)
 
 
 def read_headers(chunk: Sequence[Request]) -> dict[str, Said | None]:
     """Path -> time and camera, each None if unknown; None for a file that can't be read or has changed."""
-    return {request.path: _read_header(request) for request in chunk}
+    return {request.path: said for request, said in zip(chunk, read_ahead(_read_header, chunk), strict=True)}
 
 
 def _read_header(request: Request) -> Said | None:
     try:
-        with open(request.file, "rb") as stream:
-            if os.fstat(stream.fileno()).st_size != request.size_bytes:
+        with open_file(request.file) as stream:
+            if stream.seek(0, os.SEEK_END) != request.size_bytes:
                 return None
+            stream.seek(0)
             return said_by(stream)
     except OSError:
         return None
 
 
 def said_by(stream: BinaryIO) -> Said:
-    """Time and camera by the EXIF of an image file, None where it does not tell, or not in a way that can be read."""
+    """What the metadata of an image file say, None where they don't, or not in a way that can be read."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's, about damaged EXIF
-            exif = _exif_of(stream)
-            return _moment(exif.get_ifd(EXIF_DIRECTORY)), _camera(exif)
+            exif, xmp, iptc = _metadata_of(stream)
+            return Said(_moment(exif.get_ifd(EXIF_DIRECTORY)), _camera(exif), personal_kinds(exif, xmp, iptc))
     except Exception:  # noqa: BLE001  damaged and hostile EXIF fails in any way; it is unknown, nothing more
-        return None, None
+        return NOTHING_SAID
 
 
-def _exif_of(stream: BinaryIO) -> Image.Exif:
-    """Raises whatever Pillow does. Pillow is asked only where it opens a file without making room for its pixels."""
+def _metadata_of(stream: BinaryIO) -> tuple[Image.Exif, bytes, dict[tuple[int, int], object]]:
+    """EXIF, XMP and IPTC. Raises whatever Pillow does.
+
+    Pillow is asked only where it opens a file without making room for its pixels.
+    """
     from PIL import Image
 
     exif = Image.Exif()
     try:
         file_format = format_of(stream.read(SIGNATURE_BYTES))
     except UnreadableImage:
-        return exif
+        return exif, b"", {}
     stream.seek(0)
     if file_format == "PNG":
         exif.load(_chunk(stream, start=8, kind=b"eXIf", big_endian=True))
-    elif file_format == "WEBP":
+        return exif, _chunk(stream, start=8, kind=b"iTXt", big_endian=True), {}
+    if file_format == "WEBP":
         exif.load(_chunk(stream, start=12, kind=b"EXIF", big_endian=False))
-    elif file_format in ("JPEG", "TIFF", "AVIF"):
+        return exif, _chunk(stream, start=12, kind=b"XMP ", big_endian=False), {}
+    if file_format in ("JPEG", "TIFF", "AVIF"):
         module, reader = READERS[file_format]
-        image: Image.Image = getattr(import_module(f"PIL.{module}"), reader)(stream)
-        exif = image.getexif()
-    return exif
+        image: ImageFile.ImageFile = getattr(import_module(f"PIL.{module}"), reader)(stream)
+        return image.getexif(), _bytes(image.info.get("xmp")), _iptc(image)
+    return exif, b"", {}
+
+
+def _iptc(image: ImageFile.ImageFile) -> dict[tuple[int, int], object]:
+    from PIL import IptcImagePlugin
+
+    return dict(IptcImagePlugin.getiptcinfo(image) or {})
+
+
+def _bytes(value: object) -> bytes:
+    return value if isinstance(value, bytes) else b""
 
 
 def _chunk(stream: BinaryIO, start: int, kind: bytes, *, big_endian: bool) -> bytes:
@@ -225,7 +253,7 @@ class _CaptureCache:
         wanted = pa.array(sorted(set(sha256)), pa.string())
         parts = [part.filter(pc.is_in(part.column("sha256"), wanted)) for part in self._parts(self._paths())]
         rows: pd.DataFrame = pa.concat_tables([_schema().empty_table(), *parts]).to_pandas()
-        types = {"sha256": "str", "taken_at": "datetime64[us]", "camera": "str"}
+        types = {"sha256": "str", "taken_at": "datetime64[us]", "camera": "str", "personal": "str"}
         return rows.astype(types).drop_duplicates("sha256", keep="last").set_index("sha256")
 
     def compact(self) -> None:
@@ -260,7 +288,12 @@ class _CaptureCache:
 def _schema() -> pa.Schema:
     import pyarrow as pa
 
-    columns = {"sha256": pa.string(), "taken_at": pa.timestamp("us"), "camera": pa.string()}
+    columns = {
+        "sha256": pa.string(),
+        "taken_at": pa.timestamp("us"),
+        "camera": pa.string(),
+        "personal": pa.string(),
+    }
     return pa.schema([pa.field(name, kind) for name, kind in columns.items()])
 
 

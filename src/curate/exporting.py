@@ -19,17 +19,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from curate.croissant import write_croissant
+from curate.describing import add_card
 from curate.errors import SourceError
 from curate.exporters import Exporter, Written, find_exporter
-from curate.files import explained, sync, write_json, write_parquet
+from curate.files import explained, sync, write_json
 from curate.progress import Progress, silent
 from curate.project import Project
+from curate.records import write_manifest
 from curate.release import FREE_METHODS, Release, open_release
-from curate.remote import existing_export, is_remote, require_network, upload
+from curate.remote import existing_export, upload
 from curate.settings import Settings, load_settings
+from curate.sources import Bucket, source_of
+from curate.storage import is_remote, require_network
 
 if TYPE_CHECKING:
-    import pandas as pd
+    pass
 
 MARKER = "export.json"  # written last: a folder that has it is whole
 
@@ -62,6 +66,7 @@ def export(
     format: str = "imagefolder",  # noqa: A002  the word everybody looks for
     copy: bool = False,
     croissant: bool = False,
+    card: bool = False,
     network: bool = False,
     store: str | Path | None = None,
     config: str | Path | None = None,
@@ -71,18 +76,20 @@ def export(
     """Write the kept pictures of a version to a new folder, in a format of `curate.exporters`.
 
     out: a folder, or with `network` a URL like s3://bucket/name. copy: make independent files even where links would
-    do. croissant: describe the export in croissant.json as well. Every file's bytes are hashed first.
+    do. croissant: describe the export in croissant.json as well; card: in README.md, see `curate card`. Every file's
+    bytes are hashed first.
     Raises SourceError when `out` holds anything but this very export; StoreError when a picture no longer has the
     bytes of the version.
     """
     exporter = find_exporter(format)
-    project = Project.at(folder, store, config)
+    project = Project.at(folder, store, config, network)
     project.require_store()
     settings = load_settings(project.config, dict(changes or {}))
     release = open_release(project, version, allowed=("copy",) if copy else FREE_METHODS)
-    marker = _marker(release, exporter, settings, croissant)
+    marker = _marker(release, exporter, settings, croissant, card)
     if is_remote(str(out)):
         require_network(str(out), network)
+        _require_outside(str(out), project)
         return _export_remotely(str(out), release, exporter, settings, marker, progress)
     target = _free_target(Path(out), project, marker)
     if target is None:
@@ -94,7 +101,7 @@ def export(
     return _exported(target, release, exporter, written)
 
 
-def _marker(release: Release, exporter: Exporter, settings: Settings, croissant: bool) -> dict[str, Any]:
+def _marker(release: Release, exporter: Exporter, settings: Settings, croissant: bool, card: bool) -> dict[str, Any]:
     """What makes two exports the same, and what a reader wants to know first."""
     chosen = getattr(settings.exporters, exporter.name).model_dump(mode="json")
     return {
@@ -102,8 +109,9 @@ def _marker(release: Release, exporter: Exporter, settings: Settings, croissant:
         "dataset": release.name,
         "version": release.version.name,
         "version_id": release.version.id,
-        "settings": {**chosen, **({"card": settings.card.model_dump(mode="json")} if croissant else {})},
+        "settings": {**chosen, **({"card": settings.card.model_dump(mode="json")} if croissant or card else {})},
         "croissant": croissant,
+        **({"card": True} if card else {}),  # absent without: what an older curate exported is still the same
         "curate": installed_version("curate"),
     }
 
@@ -118,20 +126,14 @@ def _write(
     lost = [one.path for one in release.pictures if one.path not in written.places and one.path not in left_out]
     assert not lost, f"the format {exporter.name} lost {lost[:3]}"
     notes = written.notes
-    _write_manifest(release, written.places, draft)
+    write_manifest(release, written.places, draft)
     _write_classes(release, draft)
     if marker["croissant"]:
         notes += write_croissant(release, written.places, settings.card, draft)
+    if marker.get("card"):
+        add_card(release, settings, draft, progress)
     write_json(draft / MARKER, {**marker, "pictures": len(written.places), "left_out": left_out, "notes": notes})
     return replace(written, left_out=left_out, notes=notes)
-
-
-def _write_manifest(release: Release, places: Mapping[str, str], draft: Path) -> None:
-    import pyarrow as pa
-
-    table: pd.DataFrame = release.table.assign(exported_path=release.table["path"].map(places).astype("str"))
-    table.to_csv(draft / "manifest.csv", index=False, lineterminator="\n")
-    write_parquet(draft / "manifest.parquet", pa.Table.from_pandas(table, preserve_index=False))
 
 
 def _write_classes(release: Release, draft: Path) -> None:
@@ -191,13 +193,22 @@ def _already(out: Path | str, release: Release, there: Mapping[str, Any]) -> Exp
 # ---- The target
 
 
-def _free_target(out: Path, project: Project, marker: Mapping[str, Any]) -> Path | None:
-    """Where to write; None if this very export is there already. Raises SourceError when something else is."""
-    target = Path(os.path.abspath(out))
-    if Path(os.path.realpath(target)).is_relative_to(os.path.realpath(project.folder)):
+def _require_outside(out: str | Path, project: Project) -> None:
+    source = project.folder
+    if isinstance(source, Bucket):
+        inside = isinstance(out, str) and f"{source_of(out)}/".startswith(f"{source}/")
+    else:
+        inside = isinstance(out, Path) and Path(os.path.realpath(out)).is_relative_to(os.path.realpath(source))
+    if inside:
         raise SourceError(
             f"{str(out)!r} lies inside the image folder, which curate never changes.", "Export elsewhere."
         )
+
+
+def _free_target(out: Path, project: Project, marker: Mapping[str, Any]) -> Path | None:
+    """Where to write; None if this very export is there already. Raises SourceError when something else is."""
+    target = Path(os.path.abspath(out))
+    _require_outside(out, project)
     if not os.path.lexists(target) or is_empty_folder(target):
         return target
     there = _read_marker(target)

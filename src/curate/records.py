@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from curate.files import replacing, write_parquet
 from curate.progress import Advance
 from curate.release import Picture, Release
 
@@ -54,7 +55,7 @@ def put_images(release: Release, out: Path, advance: Advance) -> dict[str, str]:
     for picture in release.pictures:
         places[picture.path] = f"images/{picture.name}"
         release.put(picture, out / places[picture.path])
-        advance(1)
+        advance(1, size_bytes=picture.size_bytes)
     return places
 
 
@@ -90,6 +91,25 @@ def _of_table(table: pd.DataFrame, pictures: Sequence[Picture]) -> dict[str, lis
         "status": [_status(*one) for one in zip(values.pop("reviewed"), values["flags"], strict=True)],
         **values,
     }
+
+
+def write_manifest(release: Release, places: Mapping[str, str], draft: Path) -> None:
+    """manifest.csv and manifest.parquet: the whole table, and where each picture is (`exported_path`)."""
+    import pyarrow as pa
+
+    table: pd.DataFrame = release.table.assign(exported_path=release.table["path"].map(places).astype("str"))
+    with replacing(draft / "manifest.csv") as temporary:
+        table.to_csv(temporary, index=False, lineterminator="\n")
+    write_parquet(draft / "manifest.parquet", pa.Table.from_pandas(table, preserve_index=False))
+
+
+def label_sources(release: Release) -> dict[str, int]:
+    """Who gave the labels that leave: "source", "person" (gave or confirmed it) or "model" -> pictures."""
+    from collections import Counter
+
+    reviewed = dict(zip(release.table["path"], _or_none(release.table["reviewed"]), strict=True))
+    given = Counter(_label_source(picture.label, reviewed[picture.path]) for picture in release.pictures)
+    return {source: number for source, number in given.most_common() if source is not None}
 
 
 def _or_none(column: pd.Series[Any]) -> list[Any]:

@@ -16,6 +16,7 @@ from curate_cli import options
 @options.version
 @click.option("--copy", is_flag=True, help="Always copy bytes, for who is going to edit the files.")
 @click.option("--croissant", is_flag=True, help="Describe the data set in croissant.json, too.")
+@click.option("--card", is_flag=True, help="Describe it for people in README.md, as `curate card` does.")
 @options.network
 @options.store
 @options.config
@@ -28,6 +29,7 @@ def command(
     version: str | None,
     copy: bool,
     croissant: bool,
+    card: bool,
     network: bool,
     store: Path | None,
     config: Path | None,
@@ -44,7 +46,7 @@ def command(
     \b
     Examples:
       curate export ./images ./train
-      curate export ./images ./hub --format huggingface --croissant
+      curate export ./images ./hub --format huggingface --croissant --card
       curate export ./images s3://bucket/train --format webdataset --network
     """
     from curate.exporting import export
@@ -57,6 +59,7 @@ def command(
         format=format_,
         copy=copy,
         croissant=croissant,
+        card=card,
         network=network,
         store=store,
         config=config,
