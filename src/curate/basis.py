@@ -17,6 +17,8 @@ from curate.project import Project
 from curate.settings import Settings, StageName, as_dict
 from curate.versions import Version
 
+# A stage that another command does as well.
+ALSO_DONE_BY: dict[StageName, str] = {"clean": "curate add"}
 MOST_KEYS = 2  # settings that differ and are named
 
 
@@ -42,7 +44,8 @@ def _basis_file(project: Project, stage: StageName) -> Path:
 
 def find_basis(project: Project, history: Sequence[Version], stage: StageName) -> Basis | None:
     """What the stage has worked on last; None if it never ran. history: all versions, oldest first."""
-    made = [one for one in history if one.command == f"curate {stage}"]
+    commands = (f"curate {stage}", ALSO_DONE_BY.get(stage))
+    made = [one for one in history if one.command in commands]
     found = Basis(made[-1], settings_of(stage, made[-1].settings)) if made else None
     noted = noted_basis(project, history, stage)
     return noted if noted and (found is None or noted.version.number >= found.version.number) else found
