@@ -320,6 +320,20 @@ def test_json_has_what_a_plot_needs(signs: Path, curate: Curate) -> None:
 
     assert [one["name"] for one in found["metrics"]] == ["balanced accuracy", "accuracy", "PR-AUC"]
     assert {"name", "a", "b", "difference", "low", "high", "better", "pictures"} == set(found["recalls"][0])
+    assert sum(one["pictures"] for one in found["figures"]["classes"]) == found["test"]["pictures"]
+    assert found["figures"]["balanced_accuracy"] == pytest.approx(found["metrics"][0]["b"])
+    assert found["figures"]["pr_auc"] == pytest.approx(found["metrics"][2]["b"])
+
+
+def test_mistakes_are_named_with_pictures(signs: Path, curate: Curate) -> None:
+    found = curate("prove", signs, "--workers", "1", "--repeats", "2", "--json").json["figures"]
+
+    mistakes = found["confusions"]
+    kept = set(library.table(signs).query("keep")["path"])
+    assert all(one["label"] != one["said"] and set(one["paths"]) <= kept for one in mistakes)
+    assert sum(one["pictures"] for one in mistakes) == sum(
+        round((1 - one["recall"]) * one["pictures"]) for one in found["classes"]
+    )
 
 
 def test_only_reviewed_pictures_judge_if_asked_for_and_there_are_none_yet(signs: Path) -> None:

@@ -507,6 +507,20 @@ METRIC = {
     "better": "b",
 }
 RECALL = {"name": "cats", "a": 0.7, "b": 0.6, "low": -0.3, "high": 0.1, "difference": -0.1, "better": "neither"}
+FIGURES = {
+    "classes": [
+        {
+            "name": "cats",
+            "pictures": 20,
+            "recall": 0.6,
+            "recall_interval": [0.36, 0.81],
+            "precision": None,
+            "pr_auc": 0.55,
+            "roc_auc": 0.9,
+        }
+    ],
+    "confusions": [{"label": "cats", "said": "dogs", "pictures": 8, "share": 0.4, "paths": ["cats/1.jpg"]}],
+}
 PROOF = {
     "a": "v1",
     "b": "v2",
@@ -518,6 +532,7 @@ PROOF = {
     "sentence": "v2 is better by 5.0 points of balanced accuracy.",
     "metrics": [METRIC],
     "recalls": [RECALL | {"pictures": 20}],
+    "figures": FIGURES,
     "notes": ["Recalls are rough."],
 }
 LEAKS = {
@@ -614,6 +629,16 @@ def test_a_proof_tells_the_verdict_and_the_interval_of_each_figure(tmp_path: Pat
     assert page.all("p", class_="verdict good")[0].text.strip() == PROOF["sentence"]
     assert "balanced accuracy better 80.0 % 85.0 % +5.0 (+1.0 to +9.0)" in rows_of(page, "proof")
     assert "cats 70.0 % 60.0 % -10.0 (-30.0 to +10.0) 20" in rows_of(page, "proof")
+
+
+def test_a_proof_tells_what_is_known_of_each_class_and_shows_mistakes(tmp_path: Path) -> None:
+    folder = dealt(tmp_path / "images")
+    keep(folder, "proof", PROOF)
+
+    page = read(curate.report(folder))
+
+    assert "cats 20 60.0 % (36 % to 81 %) never said 55.0 % 90.0 %" in rows_of(page, "proof")
+    assert "cats taken for dogs: 8 pictures, 40.0\xa0% of the class" in [one.text.strip() for one in page.all("h4")]
 
 
 def test_leaks_stand_beside_what_gives_them_away(tmp_path: Path) -> None:

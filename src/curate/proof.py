@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from curate import versions
+from curate.class_figures import Figures, figures_of
 from curate.comparing import Comparison, Difference, compare, without_doubt
 from curate.contest import Contest, Learner, asked_again, linear_probe, meet
 from curate.embedded import Embedded, open_embedded
@@ -21,7 +22,7 @@ from curate.errors import SettingsError, SourceError
 from curate.progress import Progress, silent
 from curate.project import Project
 from curate.ranking import SURELY_WRONG, Doubt, Ranking, doubt_of, rank
-from curate.settings import Settings, settings_of_version
+from curate.settings import Settings, settings_of_version, with_executor
 from curate.studies import keep_study
 from curate.versions import Version
 
@@ -40,8 +41,9 @@ class Proof:
     """What `prove` found: a is the version before, b the one after.
 
     labels_of: the version that the test labels are of. model: what the pictures were seen through. differing: how many
-    of the test labels are others in the other version. doubt: what is known of the test labels. ranking: of several
-    models that learnt from b. notes: what else people should know, one sentence each.
+    of the test labels are others in the other version. doubt: what is known of the test labels. figures: of the model
+    that learnt from b, class by class. ranking: of several models that learnt from b. notes: what else people should
+    know, one sentence each.
     """
 
     project: Project
@@ -56,6 +58,7 @@ class Proof:
     comparison: Comparison
     differing: int
     doubt: Doubt
+    figures: Figures
     ranking: Ranking
     notes: tuple[str, ...]
 
@@ -97,6 +100,7 @@ class Proof:
             "recalls": [
                 _plain(one) | {"pictures": count} for one, count in zip(found.recalls, found.pictures, strict=True)
             ],
+            "figures": self.figures.plain(),
             "ranking": self._plain_ranking(),
             "notes": list(self.notes),
         }
@@ -145,7 +149,9 @@ def prove(
     train_network: bool = False,
     repeats: int | None = None,
     seed: int = 0,
+    executor: str | None = None,
     workers: int | None = None,
+    network: bool = False,
     progress: Progress = silent,
 ) -> Proof:
     """Whether models that learn from version `b` know more of the same test pictures than those that learn from `a`.
@@ -157,7 +163,7 @@ def prove(
     changes: settings on top, for example {"models.backbone": "mobilenetv2.onnx"}.
     Raises CurateError, for one when the versions have no test picture in common.
     """
-    project = Project.at(folder, store, config)
+    project = Project.at(folder, store, config, network)
     project.require_store()
     times = repeats or (NETWORK_REPEATS if train_network else REPEATS)
     if times < FEWEST_REPEATS or seed < 0:
@@ -170,8 +176,8 @@ def prove(
         if before.number == after.number:
             raise SettingsError(f"{before.name} is compared with itself.", f"See: curate log {project.folder}")
         judging = _judging_version(project, before, after, labels_of)
-        settings = settings_of_version(after.settings, project.config, dict(changes or {}))
-        scene = _scene(project, settings, before, after, judging, reviewed, workers, progress)
+        settings = settings_of_version(after.settings, project.config, with_executor(changes, executor, workers))
+        scene = _scene(project, settings, before, after, judging, reviewed, progress)
         found = _compared(scene, train_network, times, seed, progress)
         keep_study(project, "proof", after, found.plain())
         return found
@@ -225,10 +231,9 @@ def _scene(
     after: Version,
     judging: Version,
     reviewed: bool,
-    workers: int | None,
     progress: Progress,
 ) -> _Scene:
-    sides = [open_embedded(project, one.name, settings, workers, progress) for one in (before, after)]
+    sides = [open_embedded(project, one.name, settings, progress) for one in (before, after)]
     table = versions.read_table(project.versions, judging)
     judge = table[table["keep"] & table["final_label"].notna()].sort_values("path").drop_duplicates("sha256")
     if reviewed:
@@ -249,7 +254,8 @@ def _compared(scene: _Scene, train_network: bool, repeats: int, seed: int, progr
     comparison = compare(a, b, contest.truth[judges], contest.groups[judges], contest.classes, seed)
     if contest.is_same:
         comparison = without_doubt(comparison)
-    doubt = doubt_of(scene.judge.set_index("sha256", drop=False).loc[[contest.sha256[row] for row in judges]])
+    shown = scene.judge.set_index("sha256", drop=False).loc[[contest.sha256[row] for row in judges]]
+    doubt = doubt_of(shown)
     return Proof(
         project=scene.project,
         a=scene.a.version,
@@ -263,6 +269,7 @@ def _compared(scene: _Scene, train_network: bool, repeats: int, seed: int, progr
         comparison=comparison,
         differing=_differing(contest),
         doubt=doubt,
+        figures=figures_of(b.said, contest.truth[judges], contest.classes, list(shown["path"])),
         ranking=rank(contest, contest.sides[1], doubt, seed),
         notes=tuple(_notes(scene, comparison, doubt)),
     )

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from curate.proof import Proof
 
 MOST_CLASSES = 8  # shown; --json has all
+MOST_CONFUSIONS = 5
 
 
 @click.command("prove", short_help="Did it help? Compare two versions by a quick model.")
@@ -32,7 +33,9 @@ MOST_CLASSES = 8  # shown; --json has all
 @options.store
 @options.config
 @options.assignments
+@options.executor
 @options.workers
+@options.network
 @options.as_json
 def command(
     folder: Path,
@@ -48,7 +51,9 @@ def command(
     store: Path | None,
     config: Path | None,
     assignments: tuple[str, ...],
+    executor: str | None,
     workers: int | None,
+    network: bool,
     as_json: bool,
 ) -> None:
     """Tell whether version B of DIR teaches more than version A.
@@ -82,7 +87,9 @@ def command(
         train_network=train_network,
         repeats=repeats,
         seed=seed,
+        executor=executor,
         workers=workers,
+        network=network,
         progress=bar,
     )
     if as_json:
@@ -104,6 +111,7 @@ def _print(result: Proof) -> None:
     click.echo(f"\n{result.sentence}")
     print_notes([_meaning(result)])
     _print_recalls(result)
+    _print_classes(result)
     _print_ranking(result)
     print_notes(list(result.notes), before="\n")
     _print_what_next(result)
@@ -153,6 +161,33 @@ def _print_recalls(result: Proof) -> None:
     print_table([head, *rows], right=(1, 2, 3, 4))
     if len(ordered) > MOST_CLASSES:
         click.echo(f"  and {len(ordered) - MOST_CLASSES:,} more")
+
+
+def _print_classes(result: Proof) -> None:
+    """What the newer model knows of each class, the least known first, and what it takes for what."""
+    from curate_cli.output import print_notes, print_table
+
+    ordered = sorted(result.figures.classes, key=lambda one: (one.pr_auc, one.name))
+    head = ("class", "images", "recall", "precision", "PR-AUC", "ROC-AUC")
+    rows = [
+        (_short(one.name), f"{one.pictures:,}", *map(_share, (one.recall, one.precision, one.pr_auc, one.roc_auc)))
+        for one in ordered[:MOST_CLASSES]
+    ]
+    click.echo(f"\nWhat {result.b.name} teaches of each class, the least known first")
+    print_table([head, *rows], right=(1, 2, 3, 4))
+    if len(ordered) > MOST_CLASSES:
+        click.echo(f"  and {len(ordered) - MOST_CLASSES:,} more")
+    print_notes(["Of rare classes read PR-AUC: ROC-AUC is high there whatever the false alarms."])
+    pairs = result.figures.confusions[:MOST_CONFUSIONS]
+    if pairs:
+        click.echo("\nTaken for another class most often")
+        print_table(
+            [(f"{one.pictures:,}", f"{_short(one.label)} for {_short(one.said)}", one.paths[0]) for one in pairs]
+        )
+
+
+def _share(value: float | None) -> str:
+    return "" if value is None else f"{value:.1%}"
 
 
 def _short(name: str) -> str:

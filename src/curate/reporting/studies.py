@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 MOST_SHORTCUTS = 8  # with pictures, 8 each
 MOST_PAIRS = 6  # of leaked pictures, side by side
 MOST_PICKS = 12  # of what to label next
+MOST_CONFUSIONS = 5  # with pictures, 6 each
 FEW_RECALLS = 12  # more classes than these are drawn only where they differ most
 
 
@@ -88,13 +89,25 @@ class Traits:
 
 
 @dataclass(frozen=True)
+class Mistakes:
+    """Test pictures of one class that the model called another. said: see `curate.class_figures.Confusion`."""
+
+    said: dict[str, Any]
+    pictures: list[Picture]
+
+
+@dataclass(frozen=True)
 class Proof:
-    """What `curate prove` found. said: see `curate.proof.Proof.plain`. recalls: drawn, those that differ most first."""
+    """What `curate prove` found. said: see `curate.proof.Proof.plain`. recalls: drawn, those that differ most first.
+
+    mistakes: the most frequent ones, with pictures.
+    """
 
     about: About
     said: dict[str, Any]
     metrics: Intervals | None
     recalls: Intervals | None
+    mistakes: list[Mistakes]
 
 
 @dataclass(frozen=True)
@@ -133,6 +146,14 @@ class Thin:
 
 
 @dataclass(frozen=True)
+class Drifted:
+    """What `curate drift` found last. said: see `curate.drifting.Drift.plain`."""
+
+    about: About
+    said: dict[str, Any]
+
+
+@dataclass(frozen=True)
 class Found:
     """All studies that the page shows; None = there is none. unread: commands whose study has another form."""
 
@@ -141,6 +162,7 @@ class Found:
     strategies: Strategies | None = None
     proof: Proof | None = None
     thin: Thin | None = None
+    drifted: Drifted | None = None
     unread: tuple[str, ...] = ()
 
     @property
@@ -152,6 +174,7 @@ class Found:
             "strategies": self.strategies,
             "proof": self.proof,
             "next": self.thin,
+            "drift": self.drifted,
         }
         return [name for name, one in shown.items() if one is not None]
 
@@ -160,10 +183,12 @@ class Found:
         pairs = self.leaks.pairs if self.leaks else []
         shortcuts = self.traits.shortcuts if self.traits else []
         islands = self.thin.islands if self.thin else []
+        mistakes = self.proof.mistakes if self.proof else []
         return [
             *(picture for pair in pairs for picture in (pair.picture, pair.other)),
             *(picture for one in shortcuts for side in one.sides for picture in side.pictures),
             *(picture for one in islands for picture in one.pictures),
+            *(picture for one in mistakes for picture in one.pictures),
             *(picture for picture, _ in (self.thin.picks if self.thin else [])),
         ]
 
@@ -177,6 +202,7 @@ def found_in(studies: Mapping[str, Study], images: pd.DataFrame, version: Versio
         strategies=_told(studies.get("strategies"), scene, _strategies),
         proof=_told(studies.get("proof"), scene, _proof),
         thin=_told(studies.get("next"), scene, _thin),
+        drifted=_told(studies.get("drift"), scene, _drifted),
     )
     return replace(found, unread=tuple(name for name in studies if name not in found.read))
 
@@ -267,6 +293,13 @@ def _thin(study: Study, scene: _Scene) -> Thin:
     return Thin(scene.about(study), said, islands, [(one, pick["why"]) for one, pick in zip(shown, picks, strict=True)])
 
 
+def _drifted(study: Study, scene: _Scene) -> Drifted:
+    known = {"title", "verdict", "p", "words", "why"}
+    if not all(known <= set(one) for one in study.result["questions"]):
+        raise KeyError("questions")
+    return Drifted(scene.about(study), study.result)
+
+
 def _proof(study: Study, scene: _Scene) -> Proof:
     said = study.result
     metrics = [_difference(one) for one in said["metrics"]]
@@ -276,6 +309,7 @@ def _proof(study: Study, scene: _Scene) -> Proof:
         said,
         intervals(metrics, 0.0),
         intervals([_difference(one) for one in recalls], 0.0),
+        [Mistakes(one, scene.pictures(one["paths"])) for one in said["figures"]["confusions"][:MOST_CONFUSIONS]],
     )
 
 
