@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def advice(found: Drift) -> list[Advice]:
 
 
 def _steps(found: Drift, keys: set[Key]) -> Iterator[Advice]:
-    is_folder = found.b.kind == "folder"
+    is_folder = found.b.kind == "folder" and isinstance(found.b.project.folder, Path)  # nothing is added from a bucket
     if "concept" in keys:
         yield Advice(
             "Labels mean something else, or are wrong: look at them before you learn from them.",
@@ -47,10 +48,11 @@ def _steps(found: Drift, keys: set[Key]) -> Iterator[Advice]:
         )
     if is_folder and keys & {"facts", "classes", "embedding", "new", "labels"}:
         yield Advice(
-            f"What was learnt from {found.a.name} has not seen such pictures. Copy some of {found.b.name}, drawn at "
-            "random, into the image folder, and clean it.",
+            f"What was learnt from {found.a.name} has not seen such pictures. Take in those of {found.b.name}, or "
+            "some, drawn at random.",
             "take them in",
-            "clean",
+            "add",
+            (found.b.name,),
         )
     if "new" in keys:
         yield Advice(

@@ -209,15 +209,22 @@ def _hits(products: Floats, row: _Places, places: _Places, rows: Ints, others: I
     near = products >= MIN_PROPOSAL_IN_CELLS * SCALE**2
     crowded = products.shape[1] > NEIGHBOURS + 1 and np.count_nonzero(near) > FEW_HITS * len(row)
     if crowded:
-        # One more than are wanted, because the picture itself may be among them.
-        bound = np.partition(products, -NEIGHBOURS - 1, axis=1)[:, -NEIGHBOURS - 1]
-        near &= products >= bound[:, None]
+        near &= products >= _bound(products)[:, None]
     at, column = np.divmod(np.flatnonzero(near), products.shape[1])
     itself = others[column] == rows[row[at]]
     at, column = at[~itself], column[~itself]
     distance = np.maximum(SCALE**2 - products[at, column], 0).astype(np.uint64)
     keys = row[at].astype(np.uint64) << np.uint64(49) | places[column].astype(np.uint64) << np.uint64(20) | distance
     return _nearest_windows(keys) if crowded else keys
+
+
+def _bound(products: Floats) -> Floats:
+    """A number that the nearest few of each row reach, and few others, (rows,)."""
+    few = NEIGHBOURS + 1  # one more than are wanted, because the picture itself may be among them
+    width = products.shape[1] // 8
+    if width > few:  # the best of eight each: as many are at least that high; five times as fast
+        products = products[:, : 8 * width].reshape(len(products), 8, width).max(axis=1)
+    return np.asarray(np.partition(products, -few, axis=1)[:, -few])
 
 
 def _nearest_windows(keys: _Keys) -> _Keys:
