@@ -560,7 +560,8 @@ def test_with_a_certificate_it_encrypts(
     project: Project, environment: dict[str, str], certificate: tuple[Path, Path]
 ) -> None:
     crt, key = map(str, certificate)
-    with running(project.directory, environment, "--host", "0.0.0.0", "--certificate", crt, "--key", key) as (_, printed):
+    options = ("--host", "0.0.0.0", "--certificate", crt, "--key", key)
+    with running(project.directory, environment, *options) as (_, printed):
         port = re.findall(r"https://\S+:(\d+)", printed)[0]
         url = f"https://127.0.0.1:{port}"
         body = f'{{"name": "bob", "password": "{PASSWORD}"}}'.encode()

@@ -771,7 +771,8 @@ def test_a_kill_at_any_moment_loses_no_acknowledged_answer(tmp_path: Path, envir
 def test_a_full_disk_is_said_and_nothing_acknowledged_is_lost(project: Project, environment: dict[str, str]) -> None:
     """No file may grow beyond 512 kB, and each request has notes of 200 kB."""
     acknowledged: set[str] = set()
-    with running(project.directory, environment, before=["sh", "-c", 'ulimit -f 1000; exec "$@"', "sh"]) as (_, (link,)):
+    limited = ["sh", "-c", 'ulimit -f 1000; exec "$@"', "sh"]
+    with running(project.directory, environment, before=limited) as (_, (link,)):
         browser = Browser(link)
         item = browser.ask("GET", "/api/next?queue=errors&tab=t")[0]["items"][0]["id"]
         for _ in range(10):
@@ -840,7 +841,8 @@ def test_a_used_link_that_is_opened_again_makes_another_one(project: Project, en
 def test_a_session_comes_back_at_the_same_address_unless_it_is_taken(
     project: Project, environment: dict[str, str]
 ) -> None:
-    with running(project.directory, environment) as (_, (first,)), running(project.directory, environment) as (_, (other,)):
+    folder = project.directory
+    with running(folder, environment) as (_, (first,)), running(folder, environment) as (_, (other,)):
         pass
     with running(project.directory, environment, "--port", "0") as (_, (again,)):
         pass

@@ -96,9 +96,10 @@ def _version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
 def cli(ctx: click.Context, progress_fd: int | None) -> None:
     """Turn a folder of images into a training set that people can trust.
 
-    Start with `curate clean DIR`. Your folder is never changed; everything curate
-    knows is kept beside it, in DIR.curate. Nothing uses the network but
-    `curate models pull`, and what you give --network.
+    Start with `curate clean DIR`. Your folder is only read; `add` and `watch`
+    alone put new images into it. Everything curate knows is kept beside it, in
+    DIR.curate. Nothing uses the network but `curate models pull`, and what you
+    give --network.
     """
     if progress_fd is not None:
         ctx.ensure_object(Events).open(progress_fd, ctx.invoked_subcommand)

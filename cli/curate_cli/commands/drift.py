@@ -167,7 +167,7 @@ def _write_junit(found: Drift, file: Path | None, fail_on: tuple[str, ...]) -> N
         if one.verdict == "not asked":
             cases.append(Case(name, "skipped", f"Not asked: {one.why}."))
         else:
-            text = "\n".join([one.words, *(f"{test.words} (adjusted p {test.adjusted_p:.4f})" for test in one.found)])
+            text = "\n".join([one.words, *(f"{test.words} (adjusted p {_p(test.adjusted_p)})" for test in one.found)])
             cases.append(Case(name, "failed" if one in failing else "passed", one.words, text))
     write_junit(file, f"curate drift {found.a.name} {found.b.name}", cases)
 
@@ -183,7 +183,7 @@ def _print(found: Drift, folder: Path) -> None:
     print_notes(list(found.notes))
     click.echo()
     rows = [
-        (MARKS[one.verdict], one.title, SAID[one.verdict], "" if one.verdict == "not asked" else f"{one.p:.4f}")
+        (MARKS[one.verdict], one.title, SAID[one.verdict], "" if one.verdict == "not asked" else _p(one.p))
         for one in found.questions
     ]
     print_table([("", "question", "answer", "adjusted p"), *rows])
@@ -199,6 +199,11 @@ def _print(found: Drift, folder: Path) -> None:
         print_notes([step.why])
         if step.verb:
             click.echo(f"    {step.purpose:26}{command_line(step.verb, found.project, *step.rest)}")
+
+
+def _p(value: float) -> str:
+    """A p-value; permutations and approximations tell no more than four digits."""
+    return f"{value:.4f}" if value >= 0.0001 else "<0.0001"
 
 
 def _print_question(one: Question) -> None:
