@@ -533,8 +533,9 @@ def meddling(meddle: Callable[[], object]) -> Callable[[str, int], AbstractConte
 
     @contextmanager
     def show(title: str, total: int) -> Iterator[Advance]:
-        for act in once:
-            act()
+        if title in ("Hashing", "Measuring"):
+            for act in once:
+                act()
         with silent(title, total) as advance:
             yield advance
 

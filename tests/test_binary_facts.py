@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -81,6 +83,36 @@ def test_pictures_whose_thumbnails_were_damaged_are_measured_again(photos: Path)
     after = library.clean(photos, workers=1)
 
     assert after.effort.opened == len(before.table) + 1
+    assert all(isinstance(one, bytes) for one in thumbnails_of(photos, after.table))
+
+
+KILLED_BEFORE_ITS_FACTS_ARE_WRITTEN = """
+import os, signal, sys
+import curate
+
+def die(event, arguments):
+    if event == "os.rename" and "/facts-" in str(arguments[1]):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+sys.addaudithook(die)
+curate.clean(sys.argv[1], workers=1)
+"""
+
+
+def test_a_kill_between_pixels_and_facts_leaves_rows_twice_and_no_harm(
+    photos: Path, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    """Thumbnails come first, so that what has facts has thumbnails; those without facts are measured again."""
+    undisturbed = library.clean(photos, store=tmp_path / "undisturbed", workers=1)
+
+    killed = subprocess.run([sys.executable, "-c", KILLED_BEFORE_ITS_FACTS_ARE_WRITTEN, photos], env=environment)
+    parts = len(cache_of(photos).pixels.paths()), len(cache_of(photos).facts.paths())
+    after = library.clean(photos, workers=1)
+
+    assert killed.returncode == -9
+    assert parts == (1, 0)
+    assert after.effort.opened == len(undisturbed.table)
+    assert after.table.equals(undisturbed.table)
     assert all(isinstance(one, bytes) for one in thumbnails_of(photos, after.table))
 
 

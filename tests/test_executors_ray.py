@@ -187,7 +187,8 @@ def test_a_model_is_loaded_once_per_actor(on_ray: OnRay, many: Path, tmp_path: P
 
     assert len(answers) == 48
     assert {times for _, times in answers} == {1}
-    assert len({process for process, _ in answers}) == 2
+    # Of two actors one may have done all before the other was up.
+    assert len({process for process, _ in answers}) in (1, 2)
 
 
 # ---- When something dies

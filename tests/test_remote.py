@@ -853,12 +853,15 @@ def test_a_list_of_addresses_is_imported_only_when_the_network_is_allowed(
     assert "2 images, read as table" in done.out
     assert "Labels: cat 1, dog 1" in done.out
     assert "404" in done.out
+    # In the cache is the record of the run alone: nothing that was fetched stays.
     assert sorted(path.name for path in (tmp_path / "new.curate").iterdir()) == [
+        "cache",
         "curate.toml",
         "imported.csv",
         "lock",
         "store.json",
     ]
+    assert [path.name for path in (tmp_path / "new.curate" / "cache").iterdir()] == ["last_run.json"]
 
 
 def test_an_export_to_s3_is_found_there_and_imported_from_there(

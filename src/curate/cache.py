@@ -193,7 +193,10 @@ class Cache:
                 values = np.empty((len(keys), data.shape[1]), np.uint8)
             values[rows[wanted]], found[rows[wanted]] = data, True
         have = np.flatnonzero(found)
-        return have, values if len(have) == len(keys) else values[have]
+        for start in range(0, len(have), FLUSH_ROWS) if len(have) < len(keys) else []:  # in place: it may be a gigabyte
+            part = have[start : start + FLUSH_ROWS]
+            values[start : start + len(part)] = values[part]
+        return have, values[: len(have)]
 
     def binary_of(self, name: str, digests: pd.Series[str]) -> pd.Series[Any]:
         """A binary fact of each row by its sha256, as bytes; NA where there is none."""

@@ -100,8 +100,7 @@ def update(
         stands = (known.other >= 0) & np.isin(known.one, rest)
         old = proposing.Proposals(known.pairs[stands], known.nearness[stands], np.ones(stands.sum(), bool))
         found = _nearest_of_each(len(keys), [found, met, old])
-    min_glance = matching.MIN_GLANCE if len(nodes) > exact else -1.0
-    return _table(keys, nodes, found, _similarity(thumbnails, found, known, min_glance))
+    return _table(keys, nodes, found, _similarity(thumbnails, found, known, in_crowd=len(nodes) > exact))
 
 
 @dataclass(frozen=True)
@@ -168,7 +167,7 @@ def _nearest_of_each(count: int, parts: list[proposing.Proposals]) -> proposing.
     return proposing.Proposals(pairs[few], nearness[few], plausible[few])
 
 
-def _similarity(thumbnails: Bytes, found: proposing.Proposals, known: _Known, min_glance: float) -> Floats:
+def _similarity(thumbnails: Bytes, found: proposing.Proposals, known: _Known, in_crowd: bool) -> Floats:
     """Of each pair: from the last table where it has it, 0 where it is not plausible."""
     count = len(thumbnails)
     values = np.full(len(found.pairs), np.nan, np.float32)
@@ -184,7 +183,7 @@ def _similarity(thumbnails: Bytes, found: proposing.Proposals, known: _Known, mi
     todo = np.flatnonzero(np.isnan(values))
     low, high = np.sort(found.pairs[todo], axis=1).T.astype(np.int64)
     both, where = np.unique(low * count + high, return_inverse=True)
-    values[todo] = matching.similarity(thumbnails, np.stack(np.divmod(both, count), axis=1), min_glance)[where]
+    values[todo] = matching.similarity(thumbnails, np.stack(np.divmod(both, count), axis=1), in_crowd)[where]
     return values
 
 

@@ -12,8 +12,8 @@ When it is wrong: on studio and catalogue pictures of the same model of a thing,
 wall, frames of a film and bracketed exposures from a tripod: nearly equal, though not one photograph. It misses
 rotation by two degrees and more, negatives, and crops of more than a third; blank pictures are never compared. A copy
 that was enlarged or sharpened by a program passes for the better one and is kept. Hence review, not drop.
-Among more than 20,000 pictures each is compared with those of a few cells, not with all: of edited copies .98 are then
-found instead of .99 (of 100,000; `benchmarks/near_duplicates.py`).
+Among more than 20,000 pictures each is compared with those of a few cells, not with all: of edited copies .988 are then
+found instead of .995 (`benchmarks/near_duplicates.py`).
 Source: our own; see `curate.matching`. Kinds of edits and precision are measured by
 `benchmarks/quality_duplicates.py`, beside CleanVision's perceptual hash, which finds one in three.
 """
