@@ -47,7 +47,7 @@ demo: .venv/user  ## curate the sample set, and compare what was found with what
 	@touch $@
 
 test: .venv/developer .venv/debian .oracles/ready  ## run the tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 lint: .venv/developer  ## format, lint, types, and documentation that is generated from the code
 	$(BIN)/ruff format --check .
