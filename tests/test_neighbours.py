@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from curate import neighbours
+from curate import matching, neighbours, proposing
 from curate.neighbours import ALONE, BLANK, EQUAL, NEAR, covers, relations_between, with_missing
 from curate.spectra import SIDE
 
@@ -84,6 +84,31 @@ def test_pictures_that_come_in_between_and_go_leave_no_trace() -> None:
 
     assert relations is not None
     assert relations.equals(related(thumbnails, chosen, exact=0))
+
+
+def test_of_a_heap_of_copies_the_nearest_few_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a cell is crowded not all hits are listed; listing all gives the same."""
+    noise = np.random.default_rng(4).normal(0, 6, (120, SIDE, SIDE))
+    heap = (pictures(1)[0] + noise).clip(0, 255).astype(np.uint8)
+
+    found = related(heap, list(range(120)), exact=0)
+
+    monkeypatch.setattr(proposing, "FEW_HITS", 1000)
+    assert found.equals(related(heap, list(range(120)), exact=0))
+    assert (found["kind"] == NEAR).sum() == 5 * 120
+
+
+def test_among_many_the_unlike_are_nothing_and_the_others_as_alike_as_ever() -> None:
+    """What differs at a glance is not aligned; what is aligned has the same similarity to the last bit."""
+    thumbnails = pictures(60)
+    pairs = np.argwhere(np.triu(np.ones((60, 60)), 1))
+
+    every, in_crowd = (matching.similarity(thumbnails, pairs, in_crowd=crowd) for crowd in (False, True))
+
+    family = pairs[:, 0] // 3 == pairs[:, 1] // 3
+    assert np.array_equal(in_crowd[family], every[family])
+    assert np.array_equal(in_crowd[~family], np.where(in_crowd > 0, every, 0)[~family])
+    assert (in_crowd == 0).mean() > 0.9
 
 
 @pytest.mark.parametrize("before", [20, 40])

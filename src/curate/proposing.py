@@ -33,8 +33,8 @@ EXACT = 20_000
 # Proposals per picture. Of edited copies .998 have their original among the nearest 5, .979 nearest of all.
 NEIGHBOURS = 5
 MIN_PROPOSAL = 0.85  # cosine of invariant descriptors; 99.5 % of edited copies are above 0.90
-# In cells: 98.8 % of edited copies are above. Of a million pictures, scaled from 12,000 of a corpus of photographs, half
-# have no stranger above it, one in ten has more than 250, and the mean is 340.
+# In cells: 98.8 % of edited copies are above. Of a million pictures, scaled from 12,000 of a corpus of photographs,
+# half have no stranger above it, one in ten has more than 250, and the mean is 340.
 MIN_PROPOSAL_IN_CELLS = 0.94
 MIN_COARSE = 0.88  # cosine of the oriented low frequencies, see `curate.matching`
 PROBES = 2  # cells that each window looks into; .970 of edited copies are met so, .953 in 1, .976 in 3, .988 in all
