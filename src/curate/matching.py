@@ -19,9 +19,9 @@ from curate.spectra import SIDE, WINDOWS, Bytes, Floats, Ints, on_all_cores, sli
 
 MIN_COARSE = 0.80  # cosine of the oriented low frequencies, before alignment; 99.9 % of edited copies are above
 # Among many pictures most proposals are strangers, and aligning them costs more than all else: what fails one of three
-# looks is not aligned. Of 1,781 edited copies of 40 photographs 0.3 % fail one of them, of the strangers 90 %. Compared
-# are low frequencies; light and shade of 16 x 16 px, before the alignment; and of 32 x 32 px, after one step of it.
-# Lost as well are parts of one picture that overlap by little.
+# looks is not aligned. Of 1,781 edited copies of 40 photographs some 0.3 % fail one of them, of strangers about nine in
+# ten. Compared are low frequencies; light and shade of 16 x 16 px, before the alignment; and of 32 x 32 px, after one
+# step of it. Lost as well are parts of one picture that overlap by little.
 MIN_COARSE_IN_CROWD, MIN_FROM_AFAR, MIN_GLANCE = 0.88, 0.72, 0.75
 STEPS = 8  # of the alignment; 5 left one border in ten unaligned, 14 gave no more
 BLOCK = 4  # px
