@@ -106,6 +106,7 @@ def command(
     Exit code 1: there is drift.
     """
     from curate.drifting import drift
+    from curate.reporting.drift import drift_page
     from curate_cli.output import bar, print_json
 
     changes = options.changes(assignments, {"models.backbone": model})
@@ -126,10 +127,11 @@ def command(
         **chosen.as_dict(),
     )
     _write_junit(found, junit, fail_on)
+    page = drift_page(found, folder, bar)
     if as_json:
-        print_json(found.plain())
+        print_json(found.plain() | {"page": page})
     else:
-        _print(found, folder)
+        _print(found, page)
     sys.exit(1 if _failing(found, fail_on) else 0)
 
 
@@ -172,10 +174,9 @@ def _write_junit(found: Drift, file: Path | None, fail_on: tuple[str, ...]) -> N
     write_junit(file, f"curate drift {found.a.name} {found.b.name}", cases)
 
 
-def _print(found: Drift, folder: Path) -> None:
+def _print(found: Drift, page: Path) -> None:
     from curate.drift_advice import advice
-    from curate.reporting.drift import drift_page
-    from curate_cli.output import bar, command_line, home, print_notes, print_table
+    from curate_cli.output import command_line, home, print_notes, print_table
 
     click.echo(f"{home(found.project.folder)}: {found.a.name} and {found.b.name}")
     for side, count in zip((found.a, found.b), found.independent, strict=True):
@@ -193,7 +194,7 @@ def _print(found: Drift, folder: Path) -> None:
         _print_question(one)
     _print_model(found)
     click.echo(f"\n{found.sentence}")
-    click.echo(f"  images of both sides: {home(drift_page(found, folder, bar))}")
+    click.echo(f"  images of both sides: {home(page)}")
     click.echo("\nNext")
     for step in advice(found):
         print_notes([step.why])
