@@ -244,6 +244,7 @@ def test_the_command_says_what_came(cleaned: Path, card: Path, curate: Curate) -
 
     assert done.code == 0
     assert done.out.startswith("Batch 1: 2 new images, 1 known already -> v2\n")
+    assert done.out.endswith(f"curate drift {cleaned} v1 v2\n")
     assert curate("add", cleaned, card, "--no-prelabel").out == "Nothing new.\n"
 
 

@@ -84,10 +84,11 @@ def _print(done: Added) -> None:
         click.echo(f"Not images, left out: {len(done.other):,}")
     if done.unsuggested:
         click.echo(fill(f"No label was suggested: {printable(done.unsuggested)}", 80))
-    newest = done.version
-    if newest is None:
+    if done.version is None or done.cleaned is None or done.cleaned.version is None:
         return
-    print_frozen(newest, is_new=True)
+    print_frozen(done.version, is_new=True)
     click.echo("Next")
     click.echo(f"  look at them        {command_line('review', done.project)}")
-    click.echo(f"  is it still alike?  {command_line('drift', done.project, f'v{newest.number - 1}', newest.name)}")
+    before = done.cleaned.version.number - 1  # the one without them
+    if before:
+        click.echo(f"  is it still alike?  {command_line('drift', done.project, f'v{before}', done.version.name)}")
