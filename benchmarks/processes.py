@@ -54,13 +54,7 @@ def peak_memory_mb(command: Sequence[str]) -> float:
     process = psutil.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     peak = 0.0
     while process.poll() is None:
-        total = 0.0
-        for one in [process, *_children(process)]:
-            try:
-                total += one.memory_full_info().pss
-            except psutil.Error:
-                continue
-        peak = max(peak, total / 1e6)
+        peak = max(peak, _memory_mb(process))
         time.sleep(0.02)
     return peak
 

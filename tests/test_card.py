@@ -16,8 +16,9 @@ import curate as library
 from conftest import PICTURES, Curate, picture, write
 from curate import versions
 from curate.decisions import Decision, new_decision
-from curate.describing.text import as_cell, licence_head, size_category
+from curate.describing.text import as_cell, licence_head
 from curate.errors import SourceError
+from curate.exporters.huggingface import size_category
 from curate.inspection import record_decisions
 from curate.project import Project
 from curate.review_log import append, open_engine, read_events

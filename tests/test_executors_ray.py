@@ -31,6 +31,7 @@ from curate.models import open_backbone
 from curate.project import Project
 from curate.ray_executor import OnRay
 from ray_cluster import ENVIRONMENT, Cluster, path_of, running_cluster
+from test_executors import die_on_negative, die_once
 
 pytestmark = [
     pytest.mark.skipif(find_spec("ray") is None, reason="curate[ray] is not installed"),
@@ -75,23 +76,6 @@ def machine_of(chunk: Sequence[int]) -> str:
     time.sleep(0.05)
     address: str = ray.util.get_node_ip_address()
     return address
-
-
-def die_on_negative(chunk: Sequence[int]) -> list[int]:
-    for item in chunk:
-        if item < 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-    return list(chunk)
-
-
-def die_once(chunk: Sequence[str]) -> list[str]:
-    """The first call anywhere dies, as by the out-of-memory killer."""
-    for item in chunk:
-        marker = Path(item)
-        if not marker.exists():
-            marker.touch()
-            os.kill(os.getpid(), signal.SIGKILL)
-    return list(chunk)
 
 
 def fail(chunk: Sequence[int]) -> list[int]:

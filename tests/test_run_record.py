@@ -22,18 +22,7 @@ from curate.reviewing import apply
 from curate.run_record import RunRecord, without_secrets
 from curate.versions import commit, head
 from curate_cli.run_lines import exact
-
-STAGES_OF_CLEAN = [
-    "Scanning",
-    "Reading labels",
-    "Measuring",
-    "Comparing",
-    "Judging",
-    "Deciding",
-    "Keeping originals",
-    "Splits and pixels",
-    "Committing",
-]
+from test_progress import STAGES_OF_CLEAN
 
 
 def store_of(folder: Path) -> Path:

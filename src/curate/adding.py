@@ -10,7 +10,7 @@ is copied under a name that nobody has, whole or not at all. New files are only 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -117,7 +117,7 @@ def add(
     known = remembered(project, versions.read_versions(project.versions), changes)
     chosen = with_executor(known, executor, workers)
     settings = load_settings(project.config, chosen)
-    directory = _directory(project)
+    directory = directory_of(project)
     take_in = partial(_taken_in, project, settings, changes=chosen, suggest=suggest, progress=progress)
     with project.writing("curate add"):
         left = _finish_copying(project, directory, progress)
@@ -138,7 +138,7 @@ def to_review(rows: pd.DataFrame) -> int:
     return int((doubted & rows["reviewed"].isna()).sum())
 
 
-def _directory(project: Project) -> Path:
+def directory_of(project: Project) -> Path:
     """The folder to copy to. Raises SourceError for a bucket, and for one that does not exist."""
     if not isinstance(project.folder, Path):
         raise SourceError(
@@ -158,18 +158,18 @@ def _planned(
     progress: Progress,
 ) -> Batch | None:  # fmt: skip
     """A batch of what is whole and was not in an earlier one, written down; None if that is nothing."""
-    fresh = fresh_files(project, arrived)
+    batches = read_batches(project.batches)
+    fresh = fresh_files(batches, arrived)
     if not fresh:
         return None
-    batches = read_batches(project.batches)
-    names = _Names(directory, settings, into)
-    known = _known_contents(project, directory)
-    arrivals = []
+    digests = []
     with progress("Looking at new files", len(fresh)) as advance:
         for found in fresh:
-            arrival = _arrival(found, known, names)
+            digests.append(_digest(found))
             advance(1, size_bytes=found.size_bytes)
-            arrivals += [arrival] if arrival else []
+    names = _Names(directory, settings, into)
+    known = _known_contents(project, directory, {one for one in digests if one})
+    arrivals = [_arrival(found, sha256, known, names) for found, sha256 in zip(fresh, digests, strict=True) if sha256]
     number = batches[-1].number + 1 if batches else 1
     now = datetime.now(UTC).isoformat(timespec="seconds")
     batch = Batch(number, now, versions.author(), tuple(map(to_text, sources)), "planned", tuple(arrivals))
@@ -177,19 +177,23 @@ def _planned(
     return batch
 
 
-def fresh_files(project: Project, arrived: Arrived) -> list[NewFile]:
-    """What is whole and was in no batch before, told by name, size and time; what was lost then may come again."""
-    known = [one for batch in read_batches(project.batches) for one in batch.arrivals if one.outcome != "lost"]
+def fresh_files(batches: Sequence[Batch], arrived: Arrived) -> list[NewFile]:
+    """What is whole and was in none of the batches, told by name, size and time; what was lost then may come again."""
+    known = [one for batch in batches for one in batch.arrivals if one.outcome != "lost"]
     taken = {(one.source, one.size_bytes, one.mtime_ns) for one in known}
     return [one for one in arrived.whole if (to_text(one.file), one.size_bytes, one.mtime_ns) not in taken]
 
 
-def _arrival(found: NewFile, known: dict[str, str], names: _Names) -> Arrival | None:
-    """What is to become of a file; None if it is gone. known: sha256 -> path, gets the new ones."""
+def _digest(found: NewFile) -> str | None:
+    """Of the file's bytes; None if it is gone."""
     try:
-        sha256 = digest_of(Path(found.file))
+        return digest_of(Path(found.file))
     except OSError:
         return None
+
+
+def _arrival(found: NewFile, sha256: str, known: dict[str, str], names: _Names) -> Arrival:
+    """What is to become of a file. known: sha256 -> path, gets the new ones."""
     said = (sha256, found.size_bytes, found.mtime_ns)
     if sha256 in known:
         return Arrival(to_text(found.file), known[sha256], *said, "known")
@@ -197,13 +201,13 @@ def _arrival(found: NewFile, known: dict[str, str], names: _Names) -> Arrival | 
     return Arrival(to_text(found.file), known[sha256], *said)
 
 
-def _known_contents(project: Project, directory: Path) -> dict[str, str]:
-    """sha256 -> path of what the newest version has and the folder still holds."""
+def _known_contents(project: Project, directory: Path, wanted: Set[str]) -> dict[str, str]:
+    """sha256 -> path of those of the wanted contents that the newest version has and the folder still holds."""
     newest = versions.head(project.versions)
     if newest is None:
         return {}
-    rows = versions.read_decisions(project.versions, newest)
-    rows = rows[rows["sha256"].notna()]
+    rows = versions.read_decisions(project.versions, newest, ["sha256"])
+    rows = rows[rows["sha256"].isin(list(wanted))]
     pairs = zip(rows["sha256"], rows["path"], strict=True)
     return {sha256: path for sha256, path in pairs if os.path.lexists(directory / to_file_name(path))}
 

@@ -428,7 +428,7 @@ def ask_new(a: Pictures, b: Pictures, seed: int = 0) -> Question:
     cut = float(np.quantile(own, 1 - UNUSUAL, method="higher"))
     counts = [[int((one > cut).sum()), int((one <= cut).sum())] for one in (own, far)]
     shares = [one[0] / sum(one) for one in counts]
-    delta, low, high = _share_difference(counts)
+    delta, low, high = share_difference(counts)
     order = np.lexsort((asked, -far))[: min(counts[1][0], MOST_EXAMPLES)]
     nearest_own = np.lexsort((known, np.abs(own - np.median(own))))[:MOST_EXAMPLES]
     test = Test(
@@ -454,7 +454,7 @@ def _mean_similarity(similarity: Floats) -> Doubles:
     return np.asarray(np.nanmean(similarity.astype(np.float64), axis=1))
 
 
-def _share_difference(counts: list[list[int]]) -> tuple[float, float, float]:
+def share_difference(counts: list[list[int]]) -> tuple[float, float, float]:
     """The difference of two shares and its 95 % interval by Newcombe (1998)."""
     from curate.leakage import Share
 

@@ -11,7 +11,6 @@ and the one moment is looked for at which the accuracy changed (`curate.change_p
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,9 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curate import heads
+from curate.calibration import expected_calibration_error
 from curate.change_points import ChangePoint, change_point
 from curate.comparing import average_precision
-from curate.drift_questions import FEWEST, MOST_EXAMPLES, Guesses, Pictures, Question, Test, _share_difference
+from curate.drift_questions import FEWEST, MOST_EXAMPLES, Guesses, Pictures, Question, Test, share_difference
 from curate.errors import SourceError
 from curate.leakage import Share
 from curate.paths import to_text
@@ -39,7 +39,6 @@ Bools = NDArray[np.bool_]
 MOST_LEARNT = 10_000  # pictures per side; of more the heads learn little, and neighbours take time
 FEWEST_OF_CLASS = 2  # independent pictures, so that one of them is judged by a model that has seen the other
 SHUFFLES = 9_999
-BINS = 15  # of the calibration error, as is usual, here with equally many pictures in each
 PERIODS = 8  # shown
 PICTURES_PER_PERIOD = 20  # an accuracy of fewer is known to +-20 points only
 TIME_COLUMNS = ("time", "taken_at", "timestamp", "date")
@@ -238,7 +237,7 @@ def _accuracy_test(a: Answers, b: Answers, seed: int) -> Test:
     known_a, known_b = (one.some(np.isin(one.labels, shared)) for one in (a, b))
     counts = [[int((~one.right).sum()), int(one.right.sum())] for one in (known_a, known_b)]
     shares = [right / max(wrong + right, 1) for wrong, right in counts]
-    delta, low, high = _share_difference(counts)
+    delta, low, high = share_difference(counts)
     return Test(
         name="accuracy",
         p=_wrong_more_often(known_a, known_b, seed) if min(map(sum, counts)) else 1.0,
@@ -331,15 +330,11 @@ def figures(one: Answers) -> Figures:
         high=share.interval[1],
         balanced=float(np.mean(recalls)) if recalls else 0.0,
         pr_auc=None if precision is None else float(np.nanmean(precision)),
-        ece=expected_calibration_error(one.said.max(axis=1), one.right) if has_probabilities else None,
+        ece=_calibration_error(one) if has_probabilities else None,
         since=str(times[0])[:16] if len(times) else "",
         until=str(times[-1])[:16] if len(times) else "",
     )
 
 
-def expected_calibration_error(confidence: Floats | Doubles, right: Bools) -> float:
-    """How far the model's confidence is from how often it is right, 0..1, over bins of equally many pictures."""
-    order = np.argsort(confidence, kind="stable")
-    parts: Sequence[Ints] = [part for part in np.array_split(order, BINS) if len(part)]
-    gaps = [abs(float(confidence[part].mean()) - float(right[part].mean())) * len(part) for part in parts]
-    return sum(gaps) / len(order)
+def _calibration_error(one: Answers) -> float:
+    return expected_calibration_error(one.said.max(axis=1).astype(np.float64), one.right.astype(np.float64))

@@ -8,13 +8,13 @@ known from the batches (`curate.batches`), so a watcher that is stopped or kille
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from curate.adding import Added, add, fresh_files
+from curate.adding import Added, add, directory_of, fresh_files
 from curate.arriving import PATIENCE_S, Arrived, look_for
-from curate.batches import read_batches
+from curate.batches import Batch, read_batches
 from curate.errors import SourceError, StoreError
 from curate.progress import Progress, silent
 from curate.project import Project
@@ -57,11 +57,14 @@ def watch(
     place = Path(inbox)
     if not place.is_dir():
         raise SourceError(f"There is no folder {str(inbox)!r} to watch.", "Check the spelling, or make it first.")
+    directory = directory_of(project)
     quiet = _Quiet(wait_s, batch)
     while True:
         try:
-            arrived = look_for([place], Path(str(project.folder)), project.store, patience_s)
-            if once or unfinished(project) or quiet.is_over(project, arrived):
+            arrived = look_for([place], directory, project.store, patience_s)
+            batches = read_batches(project.batches)
+            left = any(one.state != "done" for one in batches)  # whoever took it in was killed
+            if once or left or quiet.is_over(batches, arrived):
                 done = add(
                     folder, [place], into=into, store=store, config=config, changes=changes, executor=executor,
                     workers=workers, suggest=suggest, patience_s=patience_s, progress=progress,
@@ -78,11 +81,6 @@ def watch(
         sleep(every_s)
 
 
-def unfinished(project: Project) -> bool:
-    """Whether a batch waits for its version, as whoever took it in was killed."""
-    return any(one.state != "done" for one in read_batches(project.batches))
-
-
 class _Quiet:
     """Whether nothing more comes for now, so that what is there makes a batch."""
 
@@ -92,9 +90,9 @@ class _Quiet:
         self._before: set[str] = set()
         self._since = time.monotonic()
 
-    def is_over(self, project: Project, arrived: Arrived) -> bool:
+    def is_over(self, batches: Sequence[Batch], arrived: Arrived) -> bool:
         """Ask with every look at the inbox."""
-        fresh = {one.file for one in fresh_files(project, arrived)}
+        fresh = {one.file for one in fresh_files(batches, arrived)}
         if fresh != self._before or (arrived.waiting and len(fresh) < self._batch):
             self._before, self._since = fresh, time.monotonic()
         return bool(fresh) and (len(fresh) >= self._batch or time.monotonic() - self._since >= self._wait_s)

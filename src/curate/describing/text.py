@@ -10,6 +10,7 @@ from typing import Any
 
 from curate.croissant import CardSettings
 from curate.describing.facts import Facts
+from curate.exporters.huggingface import size_category
 from curate.personal import KINDS
 
 # Licences that the hub knows by name: https://huggingface.co/docs/hub/repositories-licenses, those used for data.
@@ -21,7 +22,6 @@ HUB_LICENSES = frozenset(
     agpl-3.0 gfdl gpl gpl-2.0 gpl-3.0 lgpl lgpl-2.1 lgpl-3.0 isc lppl-1.3c ms-pl mpl-2.0 odc-by odbl ofl-1.1 osl-3.0
     postgresql ncsa unlicense zlib pddl other unknown""".split()
 )
-SIZES = {"n<1K": 10**3, "1K<n<10K": 10**4, "10K<n<100K": 10**5, "100K<n<1M": 10**6, "1M<n<10M": 10**7}
 MARKUP = re.compile(r"([\\`*_{}\[\]<>|#~])")
 
 
@@ -54,11 +54,6 @@ def as_cell(text: object) -> str:
     """The text on one line, so that Markdown shows it as it is, also within a table."""
     plain = "".join(char if char.isprintable() else " " for char in str(text))
     return MARKUP.sub(r"\\\1", plain)
-
-
-def size_category(count: int) -> str:
-    """One of the hub's classes of size."""
-    return next((name for name, limit in SIZES.items() if count < limit), "10M<n<100M")
 
 
 def licence_head(licence: str) -> dict[str, Any]:

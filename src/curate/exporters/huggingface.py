@@ -158,7 +158,7 @@ def _card(release: Release, splits: dict[str, tuple[int, int]]) -> str:
         "- image-classification",
         f"pretty_name: {_quoted(release.name)}",
         "size_categories:",
-        f"- {_size_category(count)}",
+        f"- {size_category(count)}",
         "configs:",
         "- config_name: default",
         "  data_files:",
@@ -206,7 +206,7 @@ def _quoted(text: str) -> str:
     return "".join(char if char.isprintable() else f"\\U{ord(char):08x}" for char in quoted)
 
 
-def _size_category(count: int) -> str:
+def size_category(count: int) -> str:
     """One of the hub's classes of size."""
     limits = {"n<1K": 10**3, "1K<n<10K": 10**4, "10K<n<100K": 10**5, "100K<n<1M": 10**6, "1M<n<10M": 10**7}
     return next((name for name, limit in limits.items() if count < limit), "10M<n<100M")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from curate.drift_questions import Histogram, Question, Test
     from curate.drift_sides import Side
     from curate.drifting import Drift
+    from curate.project import Project
 
 MOST_SHOWN = 4  # tests of a question with plots and pictures; the table has all
 MOST_ROWS = 60  # of the table of one question: each fact in each class can be hundreds
@@ -71,24 +72,19 @@ class Section:
 
 def drift_page(found: Drift, folder: str | Path, progress: Progress = silent) -> Path:
     """Write the page about a comparison and return where it is: drift.html in the store."""
-    target = found.project.store / "drift.html"
     commands = Commands.of(found.project, folder)
     thumbnails = [_thumbnails(found, place, progress) for place in (0, 1)]
     sections = [_section(one, thumbnails) for one in found.questions]
     steps = [(one, _line(one, commands)) for one in advice(found)]
-    text = (
-        environment()
-        .get_template("drift.html")
-        .render(
-            drift=found,
-            folder=to_text(found.project.folder.name),
-            sections=sections,
-            steps=steps,
-            history=None,
-            style=Markup(own("style.css")),  # noqa: S704  our own file
-        )
-    )
-    write_text(target, text, durable=False)
+    return _written(found.project, {"drift": found, "sections": sections, "steps": steps, "history": None})
+
+
+def _written(project: Project, shown: dict[str, Any]) -> Path:
+    """The page, with these values in its template."""
+    target = project.store / "drift.html"
+    style = Markup(own("style.css"))  # noqa: S704  our own file
+    template = environment().get_template("drift.html")
+    write_text(target, template.render(folder=to_text(project.folder.name), style=style, **shown), durable=False)
     return target
 
 
@@ -183,22 +179,8 @@ class Trend:
 
 def history_page(found: History) -> Path:
     """Write the page about all versions and return where it is: drift.html in the store."""
-    target = found.project.store / "drift.html"
-    text = (
-        environment()
-        .get_template("drift.html")
-        .render(
-            drift=None,
-            folder=to_text(found.project.folder.name),
-            sections=[],
-            steps=[],
-            history=found,
-            trends=trends(found),
-            style=Markup(own("style.css")),  # noqa: S704  our own file
-        )
-    )
-    write_text(target, text, durable=False)
-    return target
+    shown = {"drift": None, "sections": [], "steps": [], "history": found, "trends": trends(found)}
+    return _written(found.project, shown)
 
 
 def trends(found: History) -> list[Trend]:

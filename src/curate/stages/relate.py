@@ -27,8 +27,8 @@ def relate(table: pd.DataFrame, cache: Cache, progress: Progress = silent) -> di
         if check.relate is not None:
             before = cache.relations(check.task)
             with progress("Comparing", len(contents)) as advance:
-                table = check.relate(contents, before, Binary(cache), advance)
-            if table is not before:
-                cache.keep_relations(check.task, table)
-            found[check.name] = Relations(table, Binary(cache), check.task)
+                relations = check.relate(contents, before, Binary(cache), advance)
+            if relations is not before:
+                cache.keep_relations(check.task, relations)
+            found[check.name] = Relations(relations, Binary(cache), check.task)
     return found
