@@ -217,11 +217,6 @@ def _version_of(versions: dict[int, Version], number: int, folder: Path) -> Vers
     return versions[number]
 
 
-def read_facts(folder: Path, version: Version) -> pd.DataFrame:
-    """Facts of every content up to this version, by sha256 (the index)."""
-    return _facts_until(folder, version).set_index("sha256")
-
-
 def _facts_until(folder: Path, version: Version) -> pd.DataFrame:
     """Facts of every content up to this version; the newest, where a later version has others."""
     import pandas as pd
