@@ -179,8 +179,18 @@ def test_a_kill_of_the_watcher_loses_and_repeats_nothing(
 
 def test_ctrl_c_ends_the_watch(photos: Path, inbox: Path, environment: dict[str, str]) -> None:
     words = command("watch", photos, inbox, "--every", "0.1")
-    with subprocess.Popen(words, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True) as one:
-        assert one.stderr is not None
-        assert one.stderr.readline() == f"Watching {inbox}. Stop with Ctrl-C.\n"
-        os.kill(one.pid, signal.SIGINT)
-        assert one.wait(20) == 130
+    with subprocess.Popen(
+        words,
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
+    ) as one:
+        try:
+            assert one.stderr is not None
+            assert one.stderr.readline() == f"Watching {inbox}. Stop with Ctrl-C.\n"
+            os.kill(one.pid, signal.SIGINT)
+            assert one.wait(20) == 130
+        finally:
+            one.kill()
