@@ -13,7 +13,8 @@ Recall: copies in the group of their original. Precision: pairs within groups th
 tiles some are alike, as skies are, and the halves are of tiles that are there as well.
 Ways: `exact` compares all with all, `cells` is what `curate clean` does beyond 20,000 pictures, `hash` is a 256-bit DCT
 hash of the same thumbnails, pairs within 15 bits found by 16 bands of 16 bits, chained. Each runs in a process of its
-own; time is that of the comparing and grouping, memory that of the process with the thumbnails.
+own, with those that it forks; time is that of the comparing and grouping, memory that of all of them together, with the
+thumbnails.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from curate.grouping import groups_of
 from curate.imaging import open_image
 from curate.neighbours import relations_between
 from curate.spectra import SIDE, invariants, slices, spectra
-from processes import header, run_watched, write_result
+from processes import cpu_seconds, header, run_watched, write_result
 from quality_duplicates import EDITS, edited_file
 
 Bytes = NDArray[np.uint8]
@@ -154,10 +155,10 @@ def by_curate(thumbnails: Bytes, way: str) -> tuple[Ints, float, float]:
     if way == "1 % new":
         known = keys % 100 > 0
         before = relations_between(keys[known], thumbnails[known], None, exact=exact)
-    cpu_s, wall_s = time.process_time(), time.perf_counter()
+    cpu_s, wall_s = cpu_seconds(), time.perf_counter()
     relations = relations_between(keys, thumbnails, before, exact=exact)
     found = groups_of(keys, relations, MIN_SIMILARITY, lambda pairs: matching.similarity(thumbnails, pairs))
-    return found.kept, time.process_time() - cpu_s, time.perf_counter() - wall_s
+    return found.kept, cpu_seconds() - cpu_s, time.perf_counter() - wall_s
 
 
 def joined(pairs: Ints, count: int) -> Ints:
@@ -222,13 +223,12 @@ def child(way: str, source: Path, target: Path) -> None:
     """One way, once, in a process of its own."""
     thumbnails = np.load(source)
     if way == "hash":
-        cpu_s, wall_s = time.process_time(), time.perf_counter()
+        cpu_s, wall_s = cpu_seconds(), time.perf_counter()
         groups = by_hash(thumbnails)
-        cpu_s, wall_s = time.process_time() - cpu_s, time.perf_counter() - wall_s
+        cpu_s, wall_s = cpu_seconds() - cpu_s, time.perf_counter() - wall_s
     else:
         groups, cpu_s, wall_s = by_curate(thumbnails, way)
-    peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
-    np.savez(target, groups=groups, cost=(cpu_s, wall_s, int(peak.split()[1]) * 1024 / 1e6))
+    np.savez(target, groups=groups, cost=(cpu_s, wall_s))
 
 
 def measured(way: str, source: Path, shown: Ints) -> str:
@@ -238,8 +238,8 @@ def measured(way: str, source: Path, shown: Ints) -> str:
     if ended.code:
         return f"{way:12}failed: {ended.said}"
     with np.load(target) as found:
-        (recall, precision), (cpu_s, wall_s, peak_mb) = truth(found["groups"], shown), found["cost"]
-    return f"{way:12}{recall:8.3f}{precision:11.4f}{cpu_s:9.1f}{wall_s:9.1f}{peak_mb:9.0f}"
+        (recall, precision), (cpu_s, wall_s) = truth(found["groups"], shown), found["cost"]
+    return f"{way:12}{recall:8.3f}{precision:11.4f}{cpu_s:9.1f}{wall_s:9.1f}{ended.peak_mb:9.0f}"
 
 
 SETS = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import resource
 import signal
 import subprocess
 import sys
@@ -42,6 +43,11 @@ def run_timed(command: Sequence[str]) -> Cost:
     if process.returncode:
         raise subprocess.CalledProcessError(process.returncode, command)
     return Cost(usage.ru_utime + usage.ru_stime, wall)
+
+
+def cpu_seconds() -> float:
+    """CPU that this process has taken so far, and those of its children that have ended."""
+    return sum(os.times()[:4])
 
 
 def peak_memory_mb(command: Sequence[str]) -> float:
@@ -95,7 +101,9 @@ def run_watched(command: Sequence[str], limit_s: float = 3600.0) -> Watched:
         child.returncode = os.waitstatus_to_exitcode(status)
         errors.seek(0)
         said = errors.read().decode(errors="replace").strip()[-300:]
-    peak = max(*peaks, usage.ru_maxrss * 1024 / 1e6)
+    # A child begins as a copy of this process, and the kernel counts its peak from there.
+    known = usage.ru_maxrss > resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    peak = max(*peaks, usage.ru_maxrss * 1024 / 1e6 if known else 0.0)
     code = None if wall >= limit_s else child.returncode
     return Watched(usage.ru_utime + usage.ru_stime, wall, peak, code, said)
 

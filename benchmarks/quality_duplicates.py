@@ -28,7 +28,7 @@ from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageOps
 
 from curate.checks import near_duplicate
 from curate.imaging import open_image
-from processes import print_part
+from processes import cpu_seconds, print_part
 
 Picture = Image.Image
 Edit = Callable[[Picture], Picture]
@@ -273,9 +273,9 @@ def describe(found: dict[str, float], found_by_hash: dict[str, float], false: in
 def measure_distinct(title: str, paths: list[Path], watch: Stopwatch) -> list[str]:
     """How many near duplicates are found in a folder, and the most doubtful ones by name, for a person to look at."""
     rows = [row(path.as_posix(), path.read_bytes(), watch) for path in paths]
-    start = time.process_time()
+    start = cpu_seconds()
     table = judged(rows)
-    seconds = time.process_time() - start
+    seconds = cpu_seconds() - start
     found = table[table["near_duplicate"]].sort_values("near_similarity")
     lines = [f"{title}: {len(table)} pictures, {len(found)} near duplicates, judged in {seconds:.1f} s of CPU"]
     for entry in found.head(20).itertuples():

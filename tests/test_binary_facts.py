@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 import curate as library
 from conftest import picture, write
 from curate.cache import Cache, Ints, Parts
+from curate.checks import near_duplicate
 from curate.content_keys import Keys, content_keys
 from curate.files import read_parquet, write_parquet
 
@@ -63,7 +64,7 @@ def test_a_cache_of_before_is_used_and_no_picture_opened_again(photos: Path) -> 
         facts = read_parquet(path)
         rows = cache.binary_of("thumbnail", pd.Series(facts["sha256"].to_pylist())).tolist()
         write_parquet(path, facts.append_column("thumbnail", pa.array(rows, pa.binary())))
-    for path in [*cache.pixels.paths(), cache.folder / "near_duplicate@1.parquet"]:
+    for path in [*cache.pixels.paths(), cache.folder / f"{near_duplicate.CHECK.relating}.parquet"]:
         path.unlink()
     write(photos / "cats" / "new.jpg", picture(77))
 

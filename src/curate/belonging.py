@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from curate.content_keys import content_keys
 from curate.errors import SettingsError
-from curate.neighbours import of_today, places_of
+from curate.neighbours import places_of
 from curate.stages.labels import canonical_split
 
 if TYPE_CHECKING:
@@ -191,8 +191,6 @@ def near_pairs(table: pd.DataFrame, relations: pd.DataFrame, min_similarity: flo
     A duplicate_group holds what resembles its best picture. Two of its members' other look-alikes are in no group with
     them, but must not be parted from them either.
     """
-    if not of_today(relations):
-        return []
     rows = np.flatnonzero(table["sha256"].fillna("") != "")
     keys, first = np.unique(content_keys(table["sha256"].iloc[rows]), return_index=True)
     alike = relations[relations["similarity"] >= min_similarity]

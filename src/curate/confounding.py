@@ -234,7 +234,7 @@ def _nothing_to_compare(version: Version, project: Project, classes: int, rare: 
 def _near(rows: pd.DataFrame, project: Project, settings: Settings) -> list[tuple[int, int]]:
     """Pairs of near copies, by the last `clean`; those of one duplicate_group alone where its cache was deleted."""
     check = find_check("near_duplicate")
-    relations = Cache(project.cache).relations(check.task)
+    relations = Cache(project.cache).relations(check.relating)
     if relations is None:
         return []
     return near_pairs(rows, relations, settings.of(check.name).model_dump()["min_similarity"])

@@ -58,11 +58,6 @@ def with_missing(relations: pd.DataFrame, keys: Keys) -> pd.DataFrame:
     return _sorted([relations, _rows(keys, keys, MISSING)])
 
 
-def of_today(relations: pd.DataFrame) -> bool:
-    """Whether the table was made as this module makes it; an older one named thumbnails, not contents."""
-    return list(relations.columns) == list(COLUMNS)
-
-
 def covers(relations: pd.DataFrame, keys: Keys) -> bool:
     """Whether the relations are those of exactly these contents, keys ascending."""
     one = relations["one"].to_numpy()

@@ -144,7 +144,7 @@ def _kept(
 def _near_copies(kept: pd.DataFrame, project: Project, settings: Settings) -> list[tuple[int, int]]:
     """Pairs of rows that look alike, as the last `clean` found them; none where its cache was deleted."""
     check = find_check("near_duplicate")
-    relations = Cache(project.cache).relations(check.task)
+    relations = Cache(project.cache).relations(check.relating)
     if relations is None:
         return []
     return near_pairs(kept, relations, settings.of(check.name).model_dump()["min_similarity"])

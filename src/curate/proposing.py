@@ -14,21 +14,22 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from curate.all_cores import on_all_cores
 from curate.cells import CELLS, SCALE, Shorts, nearest_cells, quantised
 from curate.progress import Advance, no_advance
 from curate.spectra import (
+    FREQUENCIES,
     WINDOWS,
     Bytes,
     Floats,
     Ints,
     best_turn,
     invariants,
-    on_all_cores,
     slices,
     spectra,
 )
 
-# Pictures. Here all with all takes 30 s of CPU and finds .995 of edited copies, cells 7 s and .988.
+# Pictures. Here all with all takes 19 s of CPU and finds .994 of edited copies, cells 5 s and .988.
 EXACT = 20_000
 # Proposals per picture. Of edited copies .998 have their original among the nearest 5, .979 nearest of all.
 NEIGHBOURS = 5
@@ -36,9 +37,12 @@ MIN_PROPOSAL = 0.85  # cosine of invariant descriptors; 99.5 % of edited copies 
 # In cells: 98.8 % of edited copies are above. Of a million pictures, scaled from 12,000 of a corpus of photographs,
 # half have no stranger above it, one in ten has more than 250, and the mean is 340.
 MIN_PROPOSAL_IN_CELLS = 0.94
-MIN_COARSE = 0.88  # cosine of the oriented low frequencies, see `curate.matching`
+MIN_COARSE = 0.90  # cosine of the oriented low frequencies, see `curate.matching`
+SAME_WINDOW = 0.97  # cosine of descriptors; of 17 windows 11 ask, and .0005 of the copies are lost
 PROBES = 2  # cells that each window looks into; .970 of edited copies are met so, .953 in 1, .976 in 3, .988 in all
-BLOCK = 32_768  # pictures asking at once: 200 MB of descriptors, and 100 questions for each cell
+BLOCK = 24_576  # pictures asking at once, of each process: 90 MB of descriptors, and 130 questions for each cell
+FEWEST_BLOCKS = 16  # so that all cores have work
+QUESTIONS_AT_ONCE = 8_192  # whose distances to the centres, 8 MB, stay in the cache
 FEW_HITS = 8  # per question; with more, as in a heap of copies, only the nearest are listed
 MOST_PRODUCTS = 2**17  # 512 kB: they stay in the cache of a core
 
@@ -106,9 +110,9 @@ def nearest_in_cells(thumbnails: Bytes, asking: Ints, among: Ints, advance: Adva
     """
     stored = _stored(thumbnails, among)
     found = [Proposals(np.empty((0, 2), np.int32), np.empty(0, np.float32), np.empty(0, np.bool_))]
-    for start in range(0, len(asking) if len(among) else 0, BLOCK):
-        rows = asking[start : start + BLOCK]
-        found.append(_ask(thumbnails, rows, stored))
+    blocks = _parts(asking if len(among) else asking[:0], min(BLOCK, -(-len(asking) // FEWEST_BLOCKS)) or 1)
+    for rows, answer in zip(blocks, on_all_cores(lambda rows: _ask(thumbnails, rows, stored), blocks), strict=True):
+        found.append(answer)
         advance(len(rows))
     return Proposals(
         np.concatenate([one.pairs for one in found]),
@@ -119,12 +123,12 @@ def nearest_in_cells(thumbnails: Bytes, asking: Ints, among: Ints, advance: Adva
 
 @dataclass(frozen=True)
 class _Stored:
-    """Pictures by cell. points: (M, 42). rows: (M,) ascending within a cell, places: (M,) their places in `among`.
+    """Pictures by cell. points: (M, 42) whole numbers. places: (M,) in `among`, ascending within a cell.
 
-    bounds: (cells + 1,) where each cell begins. among: (M,) row numbers, ascending.
+    bounds: (CELLS + 1,) where each cell begins. among: (M,) row numbers, ascending.
     """
 
-    points: Shorts
+    points: Floats
     places: NDArray[np.int32]
     bounds: Ints
     among: Ints
@@ -143,30 +147,27 @@ def _stored(thumbnails: Bytes, among: Ints) -> _Stored:
     cell = np.concatenate([np.empty(0, np.uint16), *homes])
     places = np.argsort(cell, kind="stable").astype(np.int32)
     bounds = np.searchsorted(cell[places], np.arange(CELLS + 1))
-    return _Stored(points[places], places, bounds, among)
+    return _Stored(points[places].astype(np.float32), places, bounds, among)
 
 
 def _ask(thumbnails: Bytes, rows: Ints, stored: _Stored) -> Proposals:
     """The answer for one block of rows."""
-    blocks = list(slices(len(rows)))
-    described = list(on_all_cores(lambda block: _described(thumbnails[rows[block]]), blocks))
-    oriented, points = (np.concatenate(part) for part in zip(*described, strict=True))  # (B, W, 64), (B, W, 42)
-    del described
-    questions = points.reshape(-1, 42)
-    looked_into = on_all_cores(lambda part: nearest_cells(part, PROBES), _parts(questions, 65_536))
-    cell = np.concatenate(list(looked_into)).ravel()
+    oriented = np.empty((len(rows), len(WINDOWS), FREQUENCIES**2), np.int16)
+    points = np.empty((len(rows), len(WINDOWS), 42), np.int16)
+    for block in slices(len(rows)):
+        oriented[block], points[block] = _described(thumbnails[rows[block]])
+    asked = _telling(points)
+    questions, row_of = points[asked], np.nonzero(asked)[0]
+    cell = np.concatenate([nearest_cells(part, PROBES) for part in _parts(questions, QUESTIONS_AT_ONCE)]).ravel()
     order = np.argsort(cell, kind="stable").astype(np.int32)  # by cell, then row, then window
     bounds = np.searchsorted(cell[order], np.arange(CELLS + 1))
     busy = np.flatnonzero((np.diff(bounds) > 0) & (np.diff(stored.bounds) > 0))
-    del cell
-    keys = on_all_cores(lambda cells: _hits_in(cells, questions, order, bounds, rows, stored), _parts(busy, 128))
-    best = _nearest_windows(np.concatenate([np.empty(0, np.uint64), *keys]))
-    row, other, distance = _decoded(best)
+    row, other, distance = _decoded(_nearest_windows(_hits_in(busy, questions, row_of, order, bounds, rows, stored)))
     there = stored.among[other]
-    plausible = on_all_cores(
-        lambda part: _plausible(thumbnails[there[part]], points, oriented, row[part]),
-        [slice(start, start + 2048) for start in range(0, len(row), 2048)],
-    )
+    plausible = [
+        _plausible(thumbnails[there[part]], points, oriented, row[part])
+        for part in (slice(start, start + 256) for start in range(0, len(row), 256))
+    ]
     nearness = (1 - distance / SCALE**2).astype(np.float32)
     return Proposals(
         np.stack([rows[row], there], axis=1).astype(np.int32),
@@ -185,36 +186,46 @@ def _described(thumbnails: Bytes) -> tuple[Shorts, Shorts]:
     return quantised(found.reshape(*found.shape[:2], -1)), quantised(invariants(found))
 
 
-def _hits_in(cells: Ints, points: Shorts, order: _Places, bounds: Ints, rows: Ints, stored: _Stored) -> _Keys:
-    """Hits of the questions that fall into some cells."""
-    found = [np.empty(0, np.uint64)]
+def _telling(points: Shorts) -> NDArray[np.bool_]:
+    """Windows unlike all earlier ones of the same picture, (N, W): the others would meet the same pictures."""
+    found = np.zeros(points.shape[:2], np.bool_)
+    for block in slices(len(points)):
+        some = points[block].astype(np.float32)
+        alike = some @ np.swapaxes(some, 1, 2) >= SAME_WINDOW * SCALE**2  # (B, W, W)
+        for window in range(len(WINDOWS)):
+            found[block, window] = ~(found[block] & alike[:, window]).any(axis=1)
+    return found
+
+
+def _hits_in(
+    cells: Ints, points: Shorts, row_of: Ints, order: _Places, bounds: Ints, rows: Ints, stored: _Stored
+) -> _Keys:
+    """Hits of the questions that fall into some cells. row_of: of each question, in the block."""
+    met = [(np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0, np.float32))]  # row, place, product
     for cell in cells.tolist():
         asked = order[bounds[cell] : bounds[cell + 1]] // PROBES
         inside = slice(stored.bounds[cell], stored.bounds[cell + 1])
-        members = stored.points[inside].astype(np.float32).T  # (42, m)
-        places = stored.places[inside]
-        questions = points[asked].astype(np.float32)
-        row = asked // len(WINDOWS)
-        itself = stored.among[places]
+        members, places = stored.points[inside].T, stored.places[inside]  # (42, m), (m,)
+        questions, row = points[asked].astype(np.float32), row_of[asked]
         step = max(1, MOST_PRODUCTS // len(places))
         for start in range(0, len(asked), step):
             products = questions[start : start + step] @ members  # (questions, m)
-            found.append(_hits(products, row[start : start + step], places, rows, itself))
-    return np.concatenate(found)
+            flat = np.flatnonzero(_near(products))
+            at, column = np.divmod(flat, len(places))
+            met.append((row[start + at], places[column], products.ravel()[flat]))
+    row, place, product = (np.concatenate(part) for part in zip(*met, strict=True))
+    others = stored.among[place] != rows[row]  # not itself
+    distance = np.maximum(SCALE**2 - product[others], 0).astype(np.uint64)
+    found = row[others].astype(np.uint64) << np.uint64(49) | place[others].astype(np.uint64) << np.uint64(20) | distance
+    return np.asarray(found)
 
 
-def _hits(products: Floats, row: _Places, places: _Places, rows: Ints, others: Ints) -> _Keys:
-    """The near ones of each question; the nearest few at least. products: (len(row), len(places))."""
+def _near(products: Floats) -> NDArray[np.bool_]:
+    """The near ones of each question, or about the nearest few where there are many."""
     near = products >= MIN_PROPOSAL_IN_CELLS * SCALE**2
-    crowded = products.shape[1] > NEIGHBOURS + 1 and np.count_nonzero(near) > FEW_HITS * len(row)
-    if crowded:
+    if products.shape[1] > NEIGHBOURS + 1 and np.count_nonzero(near) > FEW_HITS * len(products):
         near &= products >= _bound(products)[:, None]
-    at, column = np.divmod(np.flatnonzero(near), products.shape[1])
-    itself = others[column] == rows[row[at]]
-    at, column = at[~itself], column[~itself]
-    distance = np.maximum(SCALE**2 - products[at, column], 0).astype(np.uint64)
-    keys = row[at].astype(np.uint64) << np.uint64(49) | places[column].astype(np.uint64) << np.uint64(20) | distance
-    return _nearest_windows(keys) if crowded else keys
+    return np.asarray(near)
 
 
 def _bound(products: Floats) -> Floats:

@@ -6,25 +6,17 @@ worked out for each picture by itself, so that they are the same to the last bit
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
-from curate.executors import available_cores
-
 Floats = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
 Ints = NDArray[np.int64]
-Part = TypeVar("Part")
-Answer = TypeVar("Answer")
 
 SIDE = 32  # px; at 48 px recall was one point lower at equal precision: details that re-saving changes
 FREQUENCIES = 8  # per axis; with u + v <= 8: 42 without the mean. 6 find fewer captions and logos, 10 no more
-
-FEW_PARTS = 4  # of 2 ms (of `nearest`) to 20 ms: threads would save no time worth their own memory, a third more CPU
 
 # Parts of a picture by which it asks for others, as (top, bottom, left, right) in 0..1: itself, crops of all
 # sides by 5 and 10 %, of one side, of two, and the square out of the middle of a 4:3 or 3:2 picture.
@@ -109,15 +101,6 @@ def best_turn(one: Floats, other: Floats) -> Floats:
         same, different = np.abs(rows + columns) + both, np.abs(rows - columns) - both
         found.append(even + np.maximum(same, different))
     return np.asarray(np.maximum(*found), dtype=np.float32)
-
-
-def on_all_cores(function: Callable[[Part], Answer], parts: Sequence[Part]) -> Iterator[Answer]:
-    """The function of each part, in order. Numpy lets go of the interpreter in large operations."""
-    if len(parts) <= FEW_PARTS:
-        yield from map(function, parts)
-        return
-    with ThreadPoolExecutor(available_cores()) as threads:
-        yield from threads.map(function, parts)
 
 
 def slices(count: int, width: int = 1) -> Iterator[slice]:

@@ -113,7 +113,10 @@ def _contents(files: Iterable[Path]) -> str:
 
 def _code() -> Iterator[bytes]:
     """Versions of all packages that matter, the checks, and for who works on those the state of their source files."""
-    checks = {name: [check.task, repr(check.facts), repr(check.findings)] for name, check in all_checks().items()}
+    checks = {
+        name: [check.task, check.relating, repr(check.facts), repr(check.findings)]
+        for name, check in all_checks().items()
+    }
     yield json.dumps([packages(), DECODERS, sorted(tasks_and_columns()), checks], sort_keys=True).encode()
     roots = {check.judge.__module__.partition(".")[0] for check in all_checks().values()}
     for name in sorted(roots):

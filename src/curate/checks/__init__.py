@@ -77,6 +77,7 @@ class Check:
         sha256), but for the binary ones: `binary.read` gives those of the contents that need them. before: its own
         last answer, to build on, or None: the outcome must be the same without it. `judge` then takes a third
         argument, `curate.relations.Relations`; None = compute them, from the binary facts as columns of the table.
+    relate_version: of `relate`; a new one has everything related anew.
     worst_by: the column that tells which flagged row is the worst, lowest first; "" = the fact of its threshold.
     because: why a row was flagged, as a format string over the row's columns and `settings`.
     """
@@ -91,6 +92,7 @@ class Check:
     findings: tuple[Column, ...] = ()
     measure: Callable[[DecodedImage], Mapping[str, FactValue]] = always_na
     relate: Callable[[pd.DataFrame, pd.DataFrame | None, Binary, Advance], pd.DataFrame] | None = None
+    relate_version: int = 1
     after: tuple[str, ...] = field(default=())
     worst_by: str = ""
 
@@ -98,6 +100,11 @@ class Check:
     def task(self) -> str:
         """The cache key of the measurement."""
         return f"{self.name}@{self.version}"
+
+    @property
+    def relating(self) -> str:
+        """The cache key of what holds between pictures."""
+        return f"{self.task}.{self.relate_version}"
 
     @property
     def about(self) -> dict[str, str]:

@@ -13,7 +13,7 @@ wall, frames of a film and bracketed exposures from a tripod: nearly equal, thou
 rotation by two degrees and more, negatives, and crops of more than a third; blank pictures are never compared. A copy
 that was enlarged or sharpened by a program passes for the better one and is kept. Hence review, not drop.
 Among more than 20,000 pictures each is compared with those of a few cells, not with all: of edited copies .988 are then
-found instead of .995 (`benchmarks/near_duplicates.py`).
+found instead of .994 (`benchmarks/near_duplicates.py`).
 Source: our own; see `curate.matching`. Kinds of edits and precision are measured by
 `benchmarks/quality_duplicates.py`, beside CleanVision's perceptual hash, which finds one in three.
 """
@@ -32,7 +32,7 @@ from curate.checks import Action, Check, CheckSettings, Column, FactValue, flag
 from curate.content_keys import content_keys
 from curate.grouping import Groups, best_first, best_paths, group_copies, groups_of, has_conflict, labels_of
 from curate.imaging import DecodedImage
-from curate.neighbours import covers, missing_in, of_today, relations_between, with_missing
+from curate.neighbours import covers, missing_in, relations_between, with_missing
 from curate.progress import Advance
 from curate.spectra import SIDE
 from curate.verified import Verified
@@ -63,8 +63,6 @@ def measure(image: DecodedImage) -> Mapping[str, FactValue]:
 
 def relate(contents: pd.DataFrame, before: pd.DataFrame | None, binary: Binary, advance: Advance) -> pd.DataFrame:
     keys = np.sort(content_keys(contents.index))
-    if before is not None and not of_today(before):
-        before = None
     if before is not None and covers(before, keys) and not len(binary.read("thumbnail", missing_in(before))[0]):
         return before
     have, values = binary.read("thumbnail", keys)
@@ -116,6 +114,7 @@ CHECK = Check(
     measure=measure,
     judge=judge,
     relate=relate,
+    relate_version=2,
     because="it shows the same photograph as {near_copy_of}, the best copy by size, sharpness and compression "
     "(similarity {near_similarity:.2f}, flagged from {settings.min_similarity})",
     facts=(Column("thumbnail", "binary", f"grey picture of {SIDE} x {SIDE} px, one byte each, row by row"),),

@@ -25,10 +25,10 @@ def relate(table: pd.DataFrame, cache: Cache, progress: Progress = silent) -> di
     found = {}
     for check in all_checks().values():
         if check.relate is not None:
-            before = cache.relations(check.task)
+            before = cache.relations(check.relating)
             with progress("Comparing", len(contents)) as advance:
                 relations = check.relate(contents, before, Binary(cache), advance)
             if relations is not before:
-                cache.keep_relations(check.task, relations)
-            found[check.name] = Relations(relations, Binary(cache), check.task)
+                cache.keep_relations(check.relating, relations)
+            found[check.name] = Relations(relations, Binary(cache), check.relating)
     return found
