@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from curate import matching, neighbours, proposing
+from curate import all_cores, matching, neighbours, proposing
 from curate.neighbours import ALONE, BLANK, EQUAL, NEAR, covers, relations_between, with_missing
 from curate.spectra import SIDE
 
@@ -84,6 +84,20 @@ def test_pictures_that_come_in_between_and_go_leave_no_trace() -> None:
 
     assert relations is not None
     assert relations.equals(related(thumbnails, chosen, exact=0))
+
+
+def test_cores_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many pictures ask in blocks, which processes share; the answer is equal to the last bit."""
+    thumbnails, everyone, found = pictures(900), list(range(900)), []
+
+    for cores in (1, 2, 5):
+        monkeypatch.setattr(all_cores, "available_cores", lambda count=cores: count)
+        monkeypatch.setattr(proposing, "available_cores", lambda count=cores: count)
+        found.append(related(thumbnails, everyone, exact=0))
+
+    assert (found[0]["similarity"] > 0.8).sum() > 450
+    assert found[1].equals(found[0])
+    assert found[2].equals(found[0])
 
 
 def test_of_a_heap_of_copies_the_nearest_few_are_found(monkeypatch: pytest.MonkeyPatch) -> None:

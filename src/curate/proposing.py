@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from curate.all_cores import on_all_cores
 from curate.cells import CELLS, SCALE, Shorts, nearest_cells, quantised
+from curate.executors import available_cores
 from curate.progress import Advance, no_advance
 from curate.spectra import (
     FREQUENCIES,
@@ -40,8 +41,9 @@ MIN_PROPOSAL_IN_CELLS = 0.94
 MIN_COARSE = 0.90  # cosine of the oriented low frequencies, see `curate.matching`
 SAME_WINDOW = 0.97  # cosine of descriptors; of 17 windows 11 ask, and .0005 of the copies are lost
 PROBES = 2  # cells that each window looks into; .970 of edited copies are met so, .953 in 1, .976 in 3, .988 in all
-BLOCK = 24_576  # pictures asking at once, of each process: 90 MB of descriptors, and 130 questions for each cell
-FEWEST_BLOCKS = 16  # so that all cores have work
+AT_ONCE = 49_152  # pictures asking at once, over all cores: 180 MB of descriptors, on two 130 questions for each cell
+FEWEST_AT_ONCE = 2_048  # of each core
+BLOCKS_PER_CORE = 8  # at least, so that all have work until the end
 QUESTIONS_AT_ONCE = 8_192  # whose distances to the centres, 8 MB, stay in the cache
 FEW_HITS = 8  # per question; with more, as in a heap of copies, only the nearest are listed
 MOST_PRODUCTS = 2**17  # 512 kB: they stay in the cache of a core
@@ -110,7 +112,7 @@ def nearest_in_cells(thumbnails: Bytes, asking: Ints, among: Ints, advance: Adva
     """
     stored = _stored(thumbnails, among)
     found = [Proposals(np.empty((0, 2), np.int32), np.empty(0, np.float32), np.empty(0, np.bool_))]
-    blocks = _parts(asking if len(among) else asking[:0], min(BLOCK, -(-len(asking) // FEWEST_BLOCKS)) or 1)
+    blocks = _parts(asking if len(among) else asking[:0], _block_size(len(asking), available_cores()))
     for rows, answer in zip(blocks, on_all_cores(lambda rows: _ask(thumbnails, rows, stored), blocks), strict=True):
         found.append(answer)
         advance(len(rows))
@@ -119,6 +121,11 @@ def nearest_in_cells(thumbnails: Bytes, asking: Ints, among: Ints, advance: Adva
         np.concatenate([one.nearness for one in found]),
         np.concatenate([one.plausible for one in found]),
     )
+
+
+def _block_size(count: int, cores: int) -> int:
+    """How many pictures one process asks for at once."""
+    return max(1, min(-(-count // (cores * BLOCKS_PER_CORE)), max(AT_ONCE // cores, FEWEST_AT_ONCE)))
 
 
 @dataclass(frozen=True)
