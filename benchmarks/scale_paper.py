@@ -127,7 +127,7 @@ def limits(known: dict[str, Unit]) -> list[tuple[str, str, float]]:
     """(what ends, by which bound, at how many pictures), the first to end first."""
     one = {name: unit.value for name, unit in known.items()}
     found = [
-        ("the search for near copies, by places of 24 bits", "2 ** 24", 2.0**24),
+        ("the search for near copies, by places of 29 bits", "2 ** 29", 2.0**29),
         (
             "the table in the coordinator's memory",
             f"{MACHINE_BYTES / 1e9:.0f} GB / {one['memory of another threshold']:,.0f} bytes",

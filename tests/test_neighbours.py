@@ -100,6 +100,16 @@ def test_cores_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found[2].equals(found[0])
 
 
+@pytest.mark.parametrize("cores", [1, 2, 64, 1000])
+@pytest.mark.parametrize("count", [0, 1, 20_000, 10**6, 10**8])
+def test_blocks_are_no_larger_than_a_hit_can_name_and_enough_for_all_cores(count: int, cores: int) -> None:
+    size = proposing._block_size(count, cores)
+
+    assert 1 <= size <= 2**15
+    assert size * cores <= max(proposing.AT_ONCE, proposing.FEWEST_AT_ONCE * cores)
+    assert size == 1 or -(-count // size) >= min(cores * proposing.BLOCKS_PER_CORE, count) // 2
+
+
 def test_of_a_heap_of_copies_the_nearest_few_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a cell is crowded not all hits are listed; listing all gives the same."""
     noise = np.random.default_rng(4).normal(0, 6, (120, SIDE, SIDE))

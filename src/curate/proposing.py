@@ -49,6 +49,7 @@ FEW_HITS = 8  # per question; with more, as in a heap of copies, only the neares
 MOST_PRODUCTS = 2**17  # 512 kB: they stay in the cache of a core
 
 # One number per hit: row 15 bits, place of the other 29, distance 20 (above MIN_PROPOSAL_IN_CELLS it is below 2**20).
+MOST_ROWS = 2**15
 _Keys = NDArray[np.uint64]
 _Places = NDArray[np.integer[Any]]
 _Number = TypeVar("_Number", bound=np.generic)
@@ -125,7 +126,8 @@ def nearest_in_cells(thumbnails: Bytes, asking: Ints, among: Ints, advance: Adva
 
 def _block_size(count: int, cores: int) -> int:
     """How many pictures one process asks for at once."""
-    return max(1, min(-(-count // (cores * BLOCKS_PER_CORE)), max(AT_ONCE // cores, FEWEST_AT_ONCE)))
+    most = min(max(AT_ONCE // cores, FEWEST_AT_ONCE), MOST_ROWS)
+    return max(1, min(-(-count // (cores * BLOCKS_PER_CORE)), most))
 
 
 @dataclass(frozen=True)
