@@ -13,8 +13,9 @@ import pytest
 from threadpoolctl import threadpool_info  # type: ignore[import-untyped]  # of scikit-learn, untyped
 
 from curate import all_cores, matching
-from curate.all_cores import FEW_PARTS, on_all_cores
+from curate.all_cores import FEW_PARTS, as_chosen, cores, on_all_cores
 from curate.errors import CurateError
+from curate.settings import ExecutorSettings
 from curate.spectra import SIDE
 
 MANY = 10 * FEW_PARTS
@@ -40,6 +41,25 @@ def test_many_parts_are_worked_on_by_other_processes_and_few_are_not() -> None:
     assert few == {os.getpid()}
     assert os.getpid() not in many
     assert 1 <= len(many) <= 2
+
+
+@pytest.mark.parametrize(
+    ("chosen", "allowed"),
+    [
+        (ExecutorSettings(kind="serial"), 1),
+        (ExecutorSettings(kind="processes", workers=1), 1),
+        (ExecutorSettings(kind="processes", workers=3), 3),
+        (ExecutorSettings(kind="processes"), 2),
+        (ExecutorSettings(kind="ray", workers=64), 2),
+    ],
+)
+def test_no_more_cores_are_used_than_were_asked_for(chosen: ExecutorSettings, allowed: int) -> None:
+    with as_chosen(chosen):
+        assert cores() == allowed
+        used = set(on_all_cores(lambda _: os.getpid(), range(MANY)))
+        assert (used == {os.getpid()}) == (allowed == 1)
+
+    assert cores() == 2
 
 
 def test_a_product_of_matrices_stays_in_its_process() -> None:

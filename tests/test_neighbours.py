@@ -92,7 +92,6 @@ def test_cores_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
 
     for cores in (1, 2, 5):
         monkeypatch.setattr(all_cores, "available_cores", lambda count=cores: count)
-        monkeypatch.setattr(proposing, "available_cores", lambda count=cores: count)
         found.append(related(thumbnails, everyone, exact=0))
 
     assert (found[0]["similarity"] > 0.8).sum() > 450

@@ -10,11 +10,16 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
 from itertools import count
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from curate.errors import CurateError
 from curate.executors import Crashed, Processes, available_cores, keep_freed_memory
+
+if TYPE_CHECKING:
+    from curate.settings import ExecutorSettings
 
 Part = TypeVar("Part")
 Answer = TypeVar("Answer")
@@ -24,16 +29,35 @@ TASKS_PER_CORE = 16  # few enough that handing over costs nothing, many enough t
 
 _shared: dict[int, tuple[Callable[[Any], Any], Sequence[Any]]] = {}  # what forked processes find: function, parts
 _names = count()
+_allowed: ContextVar[int | None] = ContextVar("cores", default=None)  # None = all there are
+
+
+@contextmanager
+def as_chosen(executor: ExecutorSettings) -> Iterator[None]:
+    """Inside, no more cores are used than were asked for: `serial` starts no process, `processes` so many as workers.
+
+    A Ray cluster's workers say nothing of this machine, where the arrays are.
+    """
+    chosen = {"serial": 1, "processes": executor.workers}.get(executor.kind)
+    token = _allowed.set(chosen)
+    try:
+        yield
+    finally:
+        _allowed.reset(token)
+
+
+def cores() -> int:
+    """How many cores `on_all_cores` uses."""
+    return _allowed.get() or available_cores()
 
 
 def on_all_cores(function: Callable[[Part], Answer], parts: Sequence[Part]) -> Iterator[Answer]:
     """The function of each part, in order. What the function changes may be lost; what it returns has to be picklable.
 
-    A product of matrices stays in its process: BLAS would share it among threads that spin while they wait, which took
-    a third of the CPU.
+    A product of matrices stays on its core: BLAS would share it among threads that spin while they wait, which took a
+    third of the CPU.
     """
-    cores = available_cores()
-    if len(parts) <= FEW_PARTS or cores == 1:
+    if len(parts) <= FEW_PARTS:
         yield from map(function, parts)
         return
 
@@ -41,23 +65,28 @@ def on_all_cores(function: Callable[[Part], Answer], parts: Sequence[Part]) -> I
 
     keep_freed_memory()
     with threadpool_limits(1, "blas"):
-        yield from (_forked if sys.platform == "linux" else _threaded)(function, parts, cores)
+        if cores() == 1:
+            yield from map(function, parts)
+        elif sys.platform == "linux":
+            yield from _forked(function, parts, cores())
+        else:
+            yield from _threaded(function, parts, cores())
 
 
-def _threaded(function: Callable[[Part], Answer], parts: Sequence[Part], cores: int) -> Iterator[Answer]:
-    with ThreadPoolExecutor(cores) as threads:
+def _threaded(function: Callable[[Part], Answer], parts: Sequence[Part], workers: int) -> Iterator[Answer]:
+    with ThreadPoolExecutor(workers) as threads:
         yield from threads.map(function, parts)
 
 
-def _forked(function: Callable[[Part], Answer], parts: Sequence[Part], cores: int) -> Iterator[Answer]:
+def _forked(function: Callable[[Part], Answer], parts: Sequence[Part], workers: int) -> Iterator[Answer]:
     name = next(_names)
     _shared[name] = function, parts
-    size = -(-len(parts) // (cores * TASKS_PER_CORE))
+    size = -(-len(parts) // (workers * TASKS_PER_CORE))
     tasks = [[(name, place) for place in range(at, min(at + size, len(parts)))] for at in range(0, len(parts), size)]
     waiting: dict[int, Answer] = {}
     following = 0
     try:
-        for done in Processes(cores).map(_answers, tasks):
+        for done in Processes(workers).map(_answers, tasks):
             if isinstance(done, Crashed):
                 raise CurateError(
                     "A process that compared pictures was killed, most likely because memory ran out. "

@@ -16,6 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from curate.all_cores import as_chosen
 from curate.cache import Cache
 from curate.checks import all_checks
 from curate.decisions import Decision, decide, given_labels, stale_decisions
@@ -172,7 +173,8 @@ def look_at(project: Project, settings: Settings, scan: Scan, executor: Executor
     with progress("Reading labels", 0):
         files = add_labels(scan.table(), str(project.imported_labels) if imported else settings.scan.labels)
     measured, effort = measure(files, project.folder, cache, executor, progress)
-    return Look(measured, relate(measured, cache, progress), effort)
+    with as_chosen(settings.executor):
+        return Look(measured, relate(measured, cache, progress), effort)
 
 
 def conclude(
@@ -187,7 +189,8 @@ def conclude(
     with progress("Judging", 0):
         if opinions:
             table = with_opinions(table, given_labels(table, log), opinions)
-        table = judge(table, settings, look.relations)
+        with as_chosen(settings.executor):
+            table = judge(table, settings, look.relations)
     with progress("Deciding", 0):
         return in_order(decide(table, settings, log))
 

@@ -14,9 +14,9 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from curate import all_cores
 from curate.all_cores import on_all_cores
 from curate.cells import CELLS, SCALE, Shorts, nearest_cells, quantised
-from curate.executors import available_cores
 from curate.progress import Advance, no_advance
 from curate.spectra import (
     FREQUENCIES,
@@ -113,7 +113,7 @@ def nearest_in_cells(thumbnails: Bytes, asking: Ints, among: Ints, advance: Adva
     """
     stored = _stored(thumbnails, among)
     found = [Proposals(np.empty((0, 2), np.int32), np.empty(0, np.float32), np.empty(0, np.bool_))]
-    blocks = _parts(asking if len(among) else asking[:0], _block_size(len(asking), available_cores()))
+    blocks = _parts(asking if len(among) else asking[:0], _block_size(len(asking), all_cores.cores()))
     for rows, answer in zip(blocks, on_all_cores(lambda rows: _ask(thumbnails, rows, stored), blocks), strict=True):
         found.append(answer)
         advance(len(rows))
