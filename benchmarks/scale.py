@@ -23,11 +23,9 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from curate.lookalikes import EXACT_PAIRS
 from processes import Watched, header, run_watched, write_result
 from scale_parts import bytes_below
 from scale_planted import kind_of, link_pictures, path_of, row_path
@@ -391,18 +389,7 @@ def tables(found: Sequence[Growth], sizes: Sequence[int]) -> list[str]:
             cells = "".join(f"{_cell(one.by_size.get(size), form, value):>12}" for size in sizes)
             lines.append(f"{one.step:25}{cells}{_growth(one) if is_cpu else ''}".rstrip())
         lines.append("")
-    return [*lines, *_notes(sizes), ""]
-
-
-def _notes(sizes: Sequence[int]) -> list[str]:
-    notes = ["* rows of a table; no picture was opened"] if any(map(rows, sizes)) else []
-    if find_spec("faiss") is None and any(size**2 > EXACT_PAIRS and not rows(size) for size in sizes):
-        most = f"{EXACT_PAIRS**0.5:,.0f}"
-        notes += [
-            f"Without faiss (`curate[index]`), as here, the look-alikes of more than {most} pictures are found by",
-            "comparing all with all, which grows with the square: by next, and by flag twice. See neighbours.txt.",
-        ]
-    return notes
+    return [*lines, *(["* rows of a table; no picture was opened", ""] if any(map(rows, sizes)) else [])]
 
 
 def _cell(one: Result | None, form: str, value: Callable[[Result], float]) -> str:
