@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -21,8 +22,10 @@ from PIL import Image
 from curate.review_log import Place
 from curate_cli.main import main
 from postgres import new_database, running_server
+from ray_cluster import PASSWORD
 
 os.environ.pop("CURATE_REVIEW_LOG", None)  # tests must not write to a team's log
+os.environ.update(PASSWORD)  # before any test imports Ray
 
 LONG_AGO_S = 1_700_000_000  # file times are set to this, so that no file counts as written a moment ago
 
@@ -157,6 +160,11 @@ def curate(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -
 def command(*arguments: str | Path) -> list[str]:
     """The command line that starts `curate` as a process of its own."""
     return [sys.executable, "-c", "from curate_cli.main import main; main()", *map(str, arguments)]
+
+
+def heeds_ctrl_c() -> None:
+    """The `preexec_fn` of a process that is to be interrupted: what a shell starts in its background ignores that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @pytest.fixture

@@ -15,13 +15,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-TOKEN = "0" * 64
 HEAD_HOST = "127.0.0.2"
 START_S = 180.0
+# Ray looks for a password once, when it is imported: conftest.py sets these two before that.
+PASSWORD = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0" * 64}
 # Of nodes and of whoever uses them.
-ENVIRONMENT = {
-    "RAY_AUTH_MODE": "token",
-    "RAY_AUTH_TOKEN": TOKEN,
+ENVIRONMENT = PASSWORD | {
     "RAY_DEDUP_LOGS_SKIP_REGEX": ".",
     "RAY_USAGE_STATS_ENABLED": "0",
     "OMP_NUM_THREADS": "1",

@@ -18,7 +18,7 @@ import pandas as pd
 import pytest
 
 import pictures
-from conftest import PICTURES, Curate, command, write
+from conftest import PICTURES, Curate, command, heeds_ctrl_c, write
 from curate_cli.main import cli
 
 CONTEXT = click.Context(cli)
@@ -173,7 +173,7 @@ def test_an_interrupted_run_says_that_nothing_is_lost(tmp_path: Path, environmen
         write(tmp_path / "many" / f"{number}.jpg", pictures.READABLE["large.jpg"] + rest + str(number).encode())
     running = subprocess.Popen(
         command("clean", tmp_path / "many"), env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
+        preexec_fn=heeds_ctrl_c,
     )  # fmt: skip
     while not list(tmp_path.glob("many.curate/lock.json")):
         time.sleep(0.01)

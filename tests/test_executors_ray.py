@@ -22,7 +22,7 @@ from pandas.testing import assert_frame_equal
 
 import curate as library
 import networks
-from conftest import command, picture, write
+from conftest import command, heeds_ctrl_c, picture, write
 from curate.embeddings import _opened, embed, embed_files
 from curate.errors import CurateError, SourceError
 from curate.executors import Crashed, Executor, Result, Serial
@@ -374,7 +374,7 @@ def test_a_killed_command_takes_its_cluster_with_it_and_the_next_goes_on(
 def test_an_interrupted_command_ends_its_cluster(large: Path, alone: dict[str, str], short: Path) -> None:
     running = subprocess.Popen(
         command("clean", large, "--executor", "ray", "--workers", "1"), env=alone, stderr=subprocess.PIPE, text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
+        preexec_fn=heeds_ctrl_c,
     )  # fmt: skip
     wait_until(lambda: something_measured(large), running)
 

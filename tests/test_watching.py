@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import curate as library
-from conftest import PICTURES, Curate, command, write
+from conftest import PICTURES, Curate, command, heeds_ctrl_c, write
 from curate.adding import Added
 from curate.batches import read_batches
 from curate.errors import SourceError, StoreError
@@ -185,7 +185,7 @@ def test_ctrl_c_ends_the_watch(photos: Path, inbox: Path, environment: dict[str,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
+        preexec_fn=heeds_ctrl_c,
     ) as one:
         try:
             assert one.stderr is not None
