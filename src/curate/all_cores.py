@@ -15,6 +15,9 @@ from contextvars import ContextVar
 from itertools import count
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from curate.errors import CurateError
 from curate.executors import Crashed, Processes, available_cores, keep_freed_memory
 
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
 
 Part = TypeVar("Part")
 Answer = TypeVar("Answer")
+Number = TypeVar("Number", bound=np.generic)
 
 FEW_PARTS = 8  # of 2 ms (of `nearest`) to 20 ms: two forks and their answers take 30 ms
 TASKS_PER_CORE = 16  # few enough that handing over costs nothing, many enough that no core waits for long at the end
@@ -38,8 +42,7 @@ def as_chosen(executor: ExecutorSettings) -> Iterator[None]:
 
     A Ray cluster's workers say nothing of this machine, where the arrays are.
     """
-    chosen = {"serial": 1, "processes": executor.workers}.get(executor.kind)
-    token = _allowed.set(chosen)
+    token = _allowed.set(None if executor.kind == "ray" else executor.at_a_time)
     try:
         yield
     finally:
@@ -49,6 +52,11 @@ def as_chosen(executor: ExecutorSettings) -> Iterator[None]:
 def cores() -> int:
     """How many cores `on_all_cores` uses."""
     return _allowed.get() or available_cores()
+
+
+def in_parts(values: NDArray[Number], size: int) -> list[NDArray[Number]]:
+    """So many rows each, the last one fewer; views, not copies."""
+    return [values[start : start + size] for start in range(0, len(values), size)]
 
 
 def on_all_cores(function: Callable[[Part], Answer], parts: Sequence[Part]) -> Iterator[Answer]:
@@ -89,8 +97,8 @@ def _forked(function: Callable[[Part], Answer], parts: Sequence[Part], workers: 
         for done in Processes(workers).map(_answers, tasks):
             if isinstance(done, Crashed):
                 raise CurateError(
-                    "A process that compared pictures was killed, most likely because memory ran out. "
-                    "Nothing is lost: free some memory and run the command again."
+                    "A process that compared pictures was killed, most likely because memory ran out.",
+                    "Nothing is lost: free some memory and run the command again.",
                 )
             waiting.update(done)
             while following in waiting:

@@ -141,7 +141,7 @@ def executor_for(chosen: ExecutorSettings) -> Executor:
         from curate.ray_executor import OnRay
 
         return OnRay(chosen.workers, chosen.address)
-    count = 1 if chosen.kind == "serial" else chosen.workers or available_cores()
+    count = chosen.at_a_time or available_cores()
     return Serial() if count == 1 else Processes(count)
 
 

@@ -15,7 +15,7 @@ from functools import reduce
 import numpy as np
 from numpy.typing import NDArray
 
-from curate.all_cores import on_all_cores
+from curate.all_cores import in_parts, on_all_cores
 from curate.spectra import SIDE, WINDOWS, Bytes, Floats, Ints, slices, spectra, turned_spectrum
 
 MIN_COARSE = 0.80  # cosine of the oriented low frequencies, before alignment; 99.9 % of edited copies are above
@@ -40,12 +40,11 @@ SMALLEST_PART, LARGEST_PART = 0.6, 1.15  # bounds of the alignment: the smallest
 def has_content(thumbnails: Bytes) -> NDArray[np.bool_]:
     """False for blank pictures, which resemble each other without being copies, (N,)."""
 
-    def contrast(many: slice) -> Floats:
-        some = thumbnails[many]
+    def contrast(some: Bytes) -> Floats:
         return np.concatenate([some[rows].std(axis=(1, 2), dtype=np.float32) for rows in slices(len(some))])
 
-    parts = [slice(start, start + 8192) for start in range(0, len(thumbnails), 8192)]
-    return np.concatenate([np.empty(0, np.float32), *on_all_cores(contrast, parts)]) >= MIN_CONTRAST
+    parts = on_all_cores(contrast, in_parts(thumbnails, 8192))
+    return np.concatenate([np.empty(0, np.float32), *parts]) >= MIN_CONTRAST
 
 
 def similarity(thumbnails: Bytes, pairs: Ints, in_crowd: bool = False) -> Floats:
@@ -57,17 +56,12 @@ def similarity(thumbnails: Bytes, pairs: Ints, in_crowd: bool = False) -> Floats
     found = np.zeros(len(pairs), np.float32)
     todo = np.sort(pairs, axis=1)
     rows = np.arange(len(pairs))
-    if in_crowd:
-        promising = on_all_cores(lambda chunk: _promising(thumbnails, chunk), _chunks(todo, 512))
+    if in_crowd:  # parts whose arrays stay in the cache of a core
+        promising = on_all_cores(lambda chunk: _promising(thumbnails, chunk), in_parts(todo, 512))
         rows = np.flatnonzero(np.concatenate([np.empty(0, np.bool_), *promising]))
-    values = on_all_cores(lambda chunk: _similarity(thumbnails, chunk), _chunks(todo[rows], 256))
+    values = on_all_cores(lambda chunk: _similarity(thumbnails, chunk), in_parts(todo[rows], 256))
     found[rows] = np.concatenate([np.empty(0, np.float32), *values])
     return found
-
-
-def _chunks(pairs: Ints, size: int) -> list[Ints]:
-    """Parts whose arrays stay in the cache of a core."""
-    return [pairs[start : start + size] for start in range(0, len(pairs), size)]
 
 
 def _similarity(thumbnails: Bytes, pairs: Ints) -> Floats:

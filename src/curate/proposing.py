@@ -9,13 +9,13 @@ of those that it met, so that answers for parts of a folder can be put together.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from curate import all_cores
-from curate.all_cores import on_all_cores
+from curate.all_cores import in_parts, on_all_cores
 from curate.cells import CELLS, SCALE, Shorts, nearest_cells, quantised
 from curate.progress import Advance, no_advance
 from curate.spectra import (
@@ -52,7 +52,6 @@ MOST_PRODUCTS = 2**17  # 512 kB: they stay in the cache of a core
 MOST_ROWS = 2**15
 _Keys = NDArray[np.uint64]
 _Places = NDArray[np.integer[Any]]
-_Number = TypeVar("_Number", bound=np.generic)
 
 
 def nearest(thumbnails: Bytes, asking: Ints, among: Ints, advance: Advance = no_advance) -> tuple[Ints, Floats]:
@@ -113,7 +112,7 @@ def nearest_in_cells(thumbnails: Bytes, asking: Ints, among: Ints, advance: Adva
     """
     stored = _stored(thumbnails, among)
     found = [Proposals(np.empty((0, 2), np.int32), np.empty(0, np.float32), np.empty(0, np.bool_))]
-    blocks = _parts(asking if len(among) else asking[:0], _block_size(len(asking), all_cores.cores()))
+    blocks = in_parts(asking if len(among) else asking[:0], _block_size(len(asking), all_cores.cores()))
     for rows, answer in zip(blocks, on_all_cores(lambda rows: _ask(thumbnails, rows, stored), blocks), strict=True):
         found.append(answer)
         advance(len(rows))
@@ -144,13 +143,11 @@ class _Stored:
 
 
 def _stored(thumbnails: Bytes, among: Ints) -> _Stored:
-    def described(block: slice) -> Shorts:
-        rows = among[block]
+    def described(rows: Ints) -> Shorts:
         parts = [invariants(spectra(thumbnails[rows[part]], slice(1)))[:, 0] for part in slices(len(rows))]
         return quantised(np.concatenate(parts))
 
-    steps = [slice(start, start + 4096) for start in range(0, len(among), 4096)]
-    parts = list(on_all_cores(described, steps))
+    parts = list(on_all_cores(described, in_parts(among, 4096)))
     points = np.concatenate([np.empty((0, 42), np.int16), *parts])  # (M, 42)
     homes = on_all_cores(lambda part: nearest_cells(part, 1)[:, 0], parts)
     cell = np.concatenate([np.empty(0, np.uint16), *homes])
@@ -167,15 +164,15 @@ def _ask(thumbnails: Bytes, rows: Ints, stored: _Stored) -> Proposals:
         oriented[block], points[block] = _described(thumbnails[rows[block]])
     asked = _telling(points)
     questions, row_of = points[asked], np.nonzero(asked)[0]
-    cell = np.concatenate([nearest_cells(part, PROBES) for part in _parts(questions, QUESTIONS_AT_ONCE)]).ravel()
+    cell = np.concatenate([nearest_cells(part, PROBES) for part in in_parts(questions, QUESTIONS_AT_ONCE)]).ravel()
     order = np.argsort(cell, kind="stable").astype(np.int32)  # by cell, then row, then window
     bounds = np.searchsorted(cell[order], np.arange(CELLS + 1))
     busy = np.flatnonzero((np.diff(bounds) > 0) & (np.diff(stored.bounds) > 0))
     row, other, distance = _decoded(_nearest_windows(_hits_in(busy, questions, row_of, order, bounds, rows, stored)))
     there = stored.among[other]
     plausible = [
-        _plausible(thumbnails[there[part]], points, oriented, row[part])
-        for part in (slice(start, start + 256) for start in range(0, len(row), 256))
+        _plausible(thumbnails[others], points, oriented, asking)
+        for others, asking in zip(in_parts(there, 256), in_parts(row, 256), strict=True)
     ]
     nearness = (1 - distance / SCALE**2).astype(np.float32)
     return Proposals(
@@ -183,10 +180,6 @@ def _ask(thumbnails: Bytes, rows: Ints, stored: _Stored) -> Proposals:
         nearness,
         np.concatenate([np.empty(0, np.bool_), *plausible]),
     )
-
-
-def _parts(values: NDArray[_Number], size: int) -> list[NDArray[_Number]]:
-    return [values[start : start + size] for start in range(0, len(values), size)]
 
 
 def _described(thumbnails: Bytes) -> tuple[Shorts, Shorts]:

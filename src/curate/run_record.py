@@ -137,11 +137,7 @@ class RunRecord:
     def executor(self, chosen: ExecutorSettings | None) -> None:
         """Note where pictures are worked on."""
         if chosen is not None:
-            workers = (
-                1
-                if chosen.kind == "serial"
-                else chosen.workers or (available_cores() if chosen.kind == "processes" else 0)
-            )
+            workers = chosen.at_a_time or (available_cores() if chosen.kind == "processes" else 0)
             self.note(executor=chosen.kind, workers=workers)
 
     def note(self, **facts: object) -> None:

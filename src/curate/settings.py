@@ -147,6 +147,11 @@ class ExecutorSettings(BaseModel):
         "cluster of this machine alone, for as long as the command runs.",
     )
 
+    @property
+    def at_a_time(self) -> int:
+        """How many pictures at a time were asked for; 0 = as many as there are cores."""
+        return 1 if self.kind == "serial" else self.workers
+
 
 class RunSettings(BaseModel):
     """What `curate run` goes through."""
