@@ -1,6 +1,6 @@
 """What every command costs as a folder grows: 1,000 to 100,000 pictures, and a table of a million rows.
 
-    python benchmarks/scale.py --scratch /tmp/scale       (writes benchmarks/results/scale.txt; some 40 minutes)
+    python benchmarks/scale.py --scratch /tmp/scale       (writes benchmarks/results/scale.txt; about an hour)
     python benchmarks/scale.py --scratch /tmp/scale --sizes 1000 10000 --only clean diff
 
 Pictures are made by scale_pictures.py, once: a second run finds them in --scratch. The million rows are made by
