@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from curate import heads
+from curate.all_cores import as_chosen
 from curate.calibration import expected_calibration_error, fit_exponent
 from curate.heads import Floats, Ints
+from curate.settings import ExecutorSettings
 
 
 def three_kinds(pictures: int = 60, seed: int = 0, apart: float = 4.0) -> tuple[Floats, Ints]:
@@ -168,3 +170,14 @@ def test_the_calibration_error_is_the_mean_distance_of_promise_and_truth() -> No
     kept = np.array([1.0, 0.0] * 15 + [1.0] * 30)
 
     assert expected_calibration_error(promised, kept) == pytest.approx(0.2)
+
+
+def test_several_cores_say_the_same_to_the_last_bit() -> None:
+    vectors, labels = three_kinds(300, apart=2.0)
+
+    with as_chosen(ExecutorSettings(kind="serial")):
+        alone = heads.out_of_sample(vectors, labels, np.arange(300), 3)
+    with as_chosen(ExecutorSettings(workers=3)):
+        together = heads.out_of_sample(vectors, labels, np.arange(300), 3)
+
+    assert (alone.calibrated == together.calibrated).all()

@@ -128,6 +128,20 @@ def test_an_index_finds_nearly_all_and_says_how_many() -> None:
     assert "as measured on 512 pictures" in found.note
 
 
+@pytest.mark.parametrize("along", [40, 256])
+def test_an_index_looks_at_as_many_numbers_as_it_takes(along: int) -> None:
+    """Vectors that differ along a few of 256 directions, and such that differ along all."""
+    pytest.importorskip("faiss")
+    directions = np.linalg.qr(np.random.default_rng(1).normal(size=(256, 256)))[0][:, :along]
+    vectors = (clustered(3000, along) @ directions.T).astype(np.float32)
+    exact = nearest(vectors, 5)
+
+    found = nearest(vectors, 5, exact_pairs=0)
+
+    assert (found.similarity >= exact.similarity[:, -1:] - 1e-5).mean() > 0.985
+    assert "as measured on 512 pictures" in found.note
+
+
 def test_an_index_leaves_out_a_whole_group_of_copies() -> None:
     """More copies than an index is asked for must not hide the other neighbours."""
     pytest.importorskip("faiss")

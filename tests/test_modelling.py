@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 from io import BytesIO
 from pathlib import Path
 
@@ -45,6 +46,25 @@ def colours(tmp_path: Path, curate: Curate) -> Path:
 def table(curate: Curate, folder: Path, columns: str) -> list[dict[str, object]]:
     rows: list[dict[str, object]] = curate("table", folder, "--columns", columns, "--format", "json").json
     return rows
+
+
+@pytest.mark.parametrize("name", ["flag", "prelabel", "next"])
+def test_no_more_cores_are_used_than_were_asked_for(name: str, curate: Curate, colours: Path) -> None:
+    """Models are fitted by other processes, where there may be any."""
+    curate(name, colours)  # everything is in the cache now
+    before = cpu_of_children_s()
+
+    alone = curate(name, colours, "--workers", "1")
+    after_one = cpu_of_children_s()
+    together = curate(name, colours, "--workers", "2")
+
+    assert (alone.code, together.code) == (0, 0)
+    assert before == after_one < cpu_of_children_s()
+
+
+def cpu_of_children_s() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def test_wrong_labels_are_flagged_with_a_better_one_and_the_reason(curate: Curate, colours: Path) -> None:

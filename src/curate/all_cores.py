@@ -59,13 +59,13 @@ def in_parts(values: NDArray[Number], size: int) -> list[NDArray[Number]]:
     return [values[start : start + size] for start in range(0, len(values), size)]
 
 
-def on_all_cores(function: Callable[[Part], Answer], parts: Sequence[Part]) -> Iterator[Answer]:
+def on_all_cores(function: Callable[[Part], Answer], parts: Sequence[Part], few: int = FEW_PARTS) -> Iterator[Answer]:
     """The function of each part, in order. What the function changes may be lost; what it returns has to be picklable.
 
-    A product of matrices stays on its core: BLAS would share it among threads that spin while they wait, which took a
-    third of the CPU.
+    few: so many parts are not worth a process. A product of matrices stays on its core: BLAS would share it among
+    threads that spin while they wait, which took a third of the CPU.
     """
-    if len(parts) <= FEW_PARTS:
+    if len(parts) <= few:
         yield from map(function, parts)
         return
 
@@ -97,7 +97,7 @@ def _forked(function: Callable[[Part], Answer], parts: Sequence[Part], workers: 
         for done in Processes(workers).map(_answers, tasks):
             if isinstance(done, Crashed):
                 raise CurateError(
-                    "A process that compared pictures was killed, most likely because memory ran out.",
+                    "A process that did a part of the work was killed, most likely because memory ran out.",
                     "Nothing is lost: free some memory and run the command again.",
                 )
             waiting.update(done)

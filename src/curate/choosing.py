@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curate import selection, thinness
+from curate.all_cores import as_chosen
 from curate.candidates import ENOUGH_PER_CLASS, PURPOSES, WAYS, Candidates, candidates_of, choose
 from curate.embedded import open_embedded
 from curate.errors import SettingsError
@@ -138,8 +139,8 @@ def next_(
     _require_known(count, purpose, by)
     project = Project.at(folder, store, config, network)
     project.require_store()
-    with project.writing("curate next"):
-        settings = load_settings(project.config, with_executor(changes, executor, workers))
+    settings = load_settings(project.config, with_executor(changes, executor, workers))
+    with project.writing("curate next"), as_chosen(settings.executor):
         embedded = open_embedded(project, None, settings, progress)
         scene = candidates_of(embedded, purpose, by, progress)
         chosen = choose(scene, by, count)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from curate import versions
+from curate.all_cores import as_chosen
 from curate.drift_questions import (
     KEYS,
     TITLES,
@@ -143,7 +144,7 @@ def drift(
     project.require_store()
     newest = versions.find_version(project.versions, None)
     settings = settings_of_version(newest.settings, project.config, with_executor(changes, executor, workers))
-    with project.writing("curate drift"):
+    with project.writing("curate drift"), as_chosen(settings.executor):
         means = Means(project, settings, executor_for(settings.executor), progress, network)
         side_b = side_named(b, means, Path(labels) if labels else None)
         side_a = side_named(a, means) if a else _side_before(side_b, means)

@@ -24,7 +24,9 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
+from curate.all_cores import on_all_cores
 from curate.calibration import Calibration, calibration_error, fit_calibration, softmax
+from curate.largest import largest
 from curate.progress import Advance, no_advance
 from curate.suspicion import belief
 
@@ -35,7 +37,8 @@ FOLDS = 5
 HEAD_NAMES = ("linear", "prototypes", "neighbours")
 DIMENSIONS = 256  # principal components kept
 TRAINING_ROWS = 20_000  # more pictures than this teach a linear model on 256 numbers little, but cost time
-BLOCK_ROWS = 2_000  # rows compared with the training rows at a time, so that memory stays below 160 MB
+PROJECTED_ROWS = 8_192  # at a time: all at once would need two more copies of the vectors
+BLOCK_ROWS = 1_000  # rows compared with the training rows at a time, so that memory stays below 80 MB
 # These were chosen by average precision of finding wrong labels, on the data sets named in `curate.suspicion`.
 SHRINKAGE = 0.6  # 0.3 loses on few pictures, 0.8 on many
 LINEAR_STRENGTH = 3.0  # scikit-learn's C for vectors of mean square 1; 1 and 10 are worse
@@ -78,7 +81,11 @@ class Projection:
     axes: Floats  # (D, d)
 
     def __call__(self, vectors: Floats) -> Floats:
-        return np.asarray((_unit(vectors) - self.centre) @ self.axes, dtype=np.float32)  # (N, d)
+        projected = np.empty((len(vectors), self.axes.shape[1]), np.float32)  # (N, d)
+        for start in range(0, len(vectors), PROJECTED_ROWS):
+            some = slice(start, start + PROJECTED_ROWS)
+            projected[some] = (_unit(vectors[some]) - self.centre) @ self.axes
+        return projected
 
 
 @dataclass(frozen=True)
@@ -155,8 +162,8 @@ def fit(
     """Models for new pictures, with what they say out of sample; arguments as of `out_of_sample`."""
     order, groups = _canonical(vectors, labels, groups)
     back = np.argsort(order)
-    projection = fit_projection(vectors[order])
-    known, labels, groups = projection(vectors[order]), labels[order], groups[order]
+    projection, known = _projected(vectors[order])
+    labels, groups = labels[order], groups[order]
     said = _cross_validate(known, labels, groups, classes, folds, repeats, seed, advance)
     seen = _calibrated(said, labels, groups, back, seed)
     return Heads(projection, known, labels, classes, seen)
@@ -189,6 +196,11 @@ def fit_projection(vectors: Floats) -> Projection:
     return Projection(centre, (axes[:, kept] / scale).astype(np.float32))
 
 
+def _projected(vectors: Floats) -> tuple[Projection, Floats]:
+    projection = fit_projection(vectors)
+    return projection, projection(vectors)
+
+
 def _cross_validate(
     vectors: Floats,
     labels: Ints,
@@ -203,17 +215,21 @@ def _cross_validate(
     """By head, the mean over repeats of what was said of each row while its fold was left out. weights: (N,)."""
     weights = np.ones(len(labels), np.float32) if weights is None else weights
     times = repeats or repeats_for(len(labels))
+    dealt = [split(labels, groups, folds, seed + repeat) for repeat in range(times)]
+    parts = [fold == part for fold in dealt for part in range(folds)]  # (N,) each
+
+    import sklearn.linear_model  # noqa: F401  here, so that not every process imports it
+
+    def judged(asked: NDArray[np.bool_]) -> dict[str, Floats]:
+        if not asked.any():
+            return {}
+        return _ask(vectors[~asked], labels[~asked], vectors[asked], classes, weights[~asked])
+
     said = {name: np.zeros((len(labels), classes), np.float32) for name in HEAD_NAMES}
-    for repeat in range(times):
-        fold = split(labels, groups, folds, seed + repeat)
-        for part in range(folds):
-            asked = fold == part
-            if asked.any():
-                for name, probabilities in _ask(
-                    vectors[~asked], labels[~asked], vectors[asked], classes, weights[~asked]
-                ).items():
-                    said[name][asked] += probabilities / times
-            advance(1)
+    for asked, answer in zip(parts, on_all_cores(judged, parts, few=1), strict=True):
+        for name, probabilities in answer.items():
+            said[name][asked] += probabilities / times
+        advance(1)
     return said
 
 
@@ -299,7 +315,7 @@ def neighbours(known: Floats, labels: Ints, asked: Floats, classes: int, weights
     votes = np.empty((len(asked), classes))
     for start in range(0, len(asked), BLOCK_ROWS):
         similar = _unit(asked[start : start + BLOCK_ROWS]) @ directions  # (B, M)
-        nearest = np.argpartition(similar, -count, axis=1)[:, -count:]
+        nearest = largest(similar, count)
         similar = np.take_along_axis(similar, nearest, axis=1)
         shares = np.exp((similar - similar.max(axis=1, keepdims=True)) / NEIGHBOUR_REACH)
         shares *= count / shares.sum(axis=1, keepdims=True)

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curate import versions
+from curate.all_cores import as_chosen
 from curate.belonging import Groups, belonging_groups, near_pairs
 from curate.cache import Cache
 from curate.captures import captures_of
@@ -196,7 +197,8 @@ def _audited(scene: _Scene, settings: Settings) -> Partition:
     seen = found.has(kept["sha256"].tolist())
     vectors[seen] = found.of(kept["sha256"][seen].tolist())
     splits = [value if isinstance(value, str) else None for value in kept["split"]]
-    leakage = audit(kept, splits, scene.groups.ids, vectors, scene.labels)
+    with as_chosen(settings.executor):
+        leakage = audit(kept, splits, scene.groups.ids, vectors, scene.labels)
     _keep_leakage(project, scene.newest, leakage)
     return Partition(project, scene.groups, None, leakage, scene.classes, scene.newest, is_new=False)
 

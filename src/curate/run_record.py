@@ -16,7 +16,7 @@ import shlex
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError
@@ -24,6 +24,7 @@ from importlib.metadata import version as installed_version
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
+from curate.all_cores import as_chosen
 from curate.cache import tasks_and_columns
 from curate.errors import CurateError
 from curate.executors import available_cores
@@ -109,9 +110,12 @@ class RunRecord:
 
     @contextmanager
     def writing(self, project: Project, executor: ExecutorSettings | None = None) -> Iterator[None]:
-        """Hold the store's write lock, see `Project.writing`; leave the record of the run in the cache."""
+        """Hold the store's write lock, see `Project.writing`; leave the record of the run in the cache.
+
+        executor: inside, no more cores are used than it asks for.
+        """
         self.executor(executor)
-        with project.writing(self.command):
+        with project.writing(self.command), as_chosen(executor) if executor else nullcontext():
             try:
                 yield
             except BaseException as error:
