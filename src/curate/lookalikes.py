@@ -25,7 +25,7 @@ from curate.progress import Advance, no_advance
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
 
-EXACT_PAIRS = 50_000**2  # a minute on one core at 512 dimensions; an index is not worth its errors before
+EXACT_PAIRS = 50_000**2  # 41 s of CPU at 512 dimensions; an index is not worth its errors before
 BLOCK_BYTES = 64_000_000  # of similarities at a time; 16 and 256 MB were no faster
 PAIRS = 2**9  # of vectors compared in full at a time: they stay in the cache of a core
 SAME = 1e-5  # float32 sums of 1,000 products in another order differ by less: closer values are compared anew
@@ -34,7 +34,7 @@ MIN_RECALL = 0.99  # share of the true neighbours that an index must find
 SAMPLED = 512  # pictures on which that is measured: .99 of 10 neighbours each is then known to +-.003
 ENOUGH, ENOUGH_IN_FEW = 0.993, 0.997  # shares to go for: with the cells looked into, and before, with few numbers
 # Principal axes that an index may see. The 5 nearest of 98,500 made pictures come with 64 of 512 (94.6 % of the
-# variance), of 18,144 photographs in MobileNetV2's eyes with 256 of 1,280; in that share of the time.
+# variance) and in a fifth of the time, of 18,144 photographs in MobileNetV2's eyes with 256 of 1,280 and in a third.
 FEW_NUMBERS = (64, 128, 256)
 ASKED = 4  # times k: with 64 axes 2.5 times k gave .992, 5 times .999, 10 times .999
 FASTER = "pip install 'curate[index]' makes that faster"
