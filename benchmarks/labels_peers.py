@@ -5,7 +5,6 @@ The regression is given every chance: unit-length, standardised vectors, and the
 
 from __future__ import annotations
 
-import time
 import warnings
 from dataclasses import dataclass
 
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from curate import heads
 from curate.suspicion import judge_labels
+from processes import cpu_seconds
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int64]
@@ -63,9 +63,9 @@ def cross_validated(vectors: Floats, labels: Ints) -> Floats:
 def all_verdicts(vectors: Floats, labels: Ints, copies: Ints) -> dict[str, Verdict]:
     """Ours and the peers'. The last gives cleanlab our probabilities, to tell what its judgement alone is worth."""
     ours = _curate(vectors, labels, copies)
-    started = time.process_time()
+    started = cpu_seconds()
     said = cross_validated(vectors, labels)
-    cpu_s = time.process_time() - started
+    cpu_s = cpu_seconds() - started
     return {
         "curate": ours,
         "cleanlab": _cleanlab(labels, said, cpu_s),
@@ -75,14 +75,14 @@ def all_verdicts(vectors: Floats, labels: Ints, copies: Ints) -> dict[str, Verdi
 
 
 def _curate(vectors: Floats, labels: Ints, copies: Ints) -> Verdict:
-    started = time.process_time()
+    started = cpu_seconds()
     said = heads.out_of_sample(vectors, labels, copies, int(labels.max()) + 1)
     found = judge_labels(labels, said.calibrated, copies, copies=copies)
     return Verdict(
         quality=found.quality,
         flags=found.is_error,
         probabilities=said.calibrated,
-        cpu_s=time.process_time() - started,
+        cpu_s=cpu_seconds() - started,
         stated=found.stated_precision,
         errors=(found.estimated_errors, found.fewest_errors, found.most_errors),
     )
@@ -93,21 +93,21 @@ def _cleanlab(labels: Ints, said: Floats, cpu_s: float) -> Verdict:
     from cleanlab.filter import find_label_issues
     from cleanlab.rank import get_label_quality_scores
 
-    started = time.process_time()
+    started = cpu_seconds()
     flags = find_label_issues(labels, said, n_jobs=1)
     quality = get_label_quality_scores(labels, said)
     count = int(num_label_issues(labels, said))
-    return Verdict(quality, flags, said, cpu_s + time.process_time() - started, errors=(count, count, count))
+    return Verdict(quality, flags, said, cpu_s + cpu_seconds() - started, errors=(count, count, count))
 
 
 def _datalab(labels: Ints, said: Floats, cpu_s: float) -> Verdict:
     from cleanlab import Datalab
 
-    started = time.process_time()
+    started = cpu_seconds()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         lab = Datalab(data={"label": labels}, label_name="label", verbosity=0)
         lab.find_issues(pred_probs=said, issue_types={"label": {}})
     found = lab.get_issues("label")
     quality, flags = found["label_score"].to_numpy(), found["is_label_issue"].to_numpy()
-    return Verdict(quality, flags, said, cpu_s + time.process_time() - started)
+    return Verdict(quality, flags, said, cpu_s + cpu_seconds() - started)

@@ -1,6 +1,6 @@
 """Nearest neighbours at scale: 100,000 vectors of 512 numbers, all pairs and by an index; time, memory, recall.
 
-    python benchmarks/neighbours.py               (writes benchmarks/results/neighbours.txt; some 5 minutes)
+    python benchmarks/neighbours.py               (writes benchmarks/results/neighbours.txt; some 3 minutes)
 
 The vectors are made as embeddings are: clusters of very different size, each spread along a few directions of its
 own, and some vectors that belong to none. One in ten pictures is a copy and may not vouch for its original. Each way
@@ -12,14 +12,13 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from curate.lookalikes import EXACT_PAIRS, nearest
-from processes import header, peak_memory_mb, write_result
+from processes import cpu_seconds, header, peak_memory_mb, write_result
 
 K = 10
 
@@ -46,10 +45,9 @@ def vectors(count: int, dimensions: int) -> tuple[NDArray[np.float32], NDArray[n
 def measure(way: str, count: int, dimensions: int, target: Path) -> None:
     """One way, once: keeps what it found and the CPU seconds of the search."""
     data, groups = vectors(count, dimensions)
-    started = time.process_time()
+    started = cpu_seconds()
     found = nearest(data, K, groups=groups, exact_pairs=count**2 if way == "exact" else min(EXACT_PAIRS, count))
-    cpu_s = time.process_time() - started
-    np.savez(target, indices=found.indices, cpu_s=cpu_s, recall=found.recall)
+    np.savez(target, indices=found.indices, cpu_s=cpu_seconds() - started, recall=found.recall)
 
 
 def main() -> None:
