@@ -54,7 +54,8 @@ def units() -> dict[str, Unit]:
         "`verify`": _cpu(scale, "verify"),
         "`split`": _cpu(scale, "split"),
         "`normalize` of a small picture": _cpu(scale, "normalize"),
-        "`prelabel`, model included": _cpu(scale, "prelabel"),
+        "a model's first look, in `rebalance`": _cpu(scale, "rebalance"),
+        "`prelabel` after it": _cpu(scale, "prelabel"),
         "cache": _stored(scale, "cache after clean: first run"),
         "first version": _stored(scale, "versions after clean: first run"),
         "a version with 100 other labels": _found(
@@ -117,7 +118,8 @@ def arithmetic(known: dict[str, Unit]) -> list[tuple[str, str, list[str]]]:
         ("first version on disk", "N x first version", one["first version"], "B"),
         ("`apply` of 100 labels, one core", "N x `apply`", one["`apply` of 100 labels"] / 1e6, "s"),
         ("`normalize`, CPU hours", "N x `normalize`", hours["`normalize` of a small picture"], "h"),
-        ("`prelabel`, CPU hours", "N x `prelabel`", hours["`prelabel`, model included"], "h"),
+        ("a model's first look, CPU hours", "N x first look", hours["a model's first look, in `rebalance`"], "h"),
+        ("`prelabel` after it, CPU hours", "N x `prelabel`", hours["`prelabel` after it"], "h"),
         ("vectors of a model on disk", f"N x {VECTOR_BYTES:,} bytes", VECTOR_BYTES, "B"),
     ]
     return [(what, how, [readable(n * factor, unit) for n in SIZES]) for what, how, factor, unit in each]
