@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from curate import heads
+from curate.all_cores import in_parts
 from curate.comparing import Answers, average_precision
 from curate.embedded import NO_LABEL, Embedded
 from curate.errors import SourceError
@@ -33,7 +34,6 @@ Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
 FOLDS = 5
-PROJECTED_ROWS = 10_000  # at a time, so that no second copy of all vectors is made
 
 
 @dataclass(frozen=True)
@@ -225,8 +225,7 @@ def _projected(a: Embedded, b: Embedded, place: dict[str, int]) -> Floats:
     vectors = _Stacked(a.vectors, b.vectors)
     sample = source[np.linspace(0, len(source) - 1, min(len(source), heads.TRAINING_ROWS)).astype(np.int64)]
     projection = heads.fit_projection(vectors.rows(sample))
-    parts = range(0, len(source), PROJECTED_ROWS)
-    return np.concatenate([projection(vectors.rows(source[start : start + PROJECTED_ROWS])) for start in parts])
+    return np.concatenate([projection(vectors.rows(some)) for some in in_parts(source, heads.PROJECTED_ROWS)])
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
-from curate.all_cores import on_all_cores
+from curate.all_cores import in_parts, on_all_cores
 from curate.calibration import Calibration, calibration_error, fit_calibration, softmax
 from curate.largest import largest
 from curate.progress import Advance, no_advance
@@ -82,9 +82,8 @@ class Projection:
 
     def __call__(self, vectors: Floats) -> Floats:
         projected = np.empty((len(vectors), self.axes.shape[1]), np.float32)  # (N, d)
-        for start in range(0, len(vectors), PROJECTED_ROWS):
-            some = slice(start, start + PROJECTED_ROWS)
-            projected[some] = (_unit(vectors[some]) - self.centre) @ self.axes
+        for some, into in zip(in_parts(vectors, PROJECTED_ROWS), in_parts(projected, PROJECTED_ROWS), strict=True):
+            into[:] = (_unit(some) - self.centre) @ self.axes
         return projected
 
 
@@ -197,6 +196,7 @@ def fit_projection(vectors: Floats) -> Projection:
 
 
 def _projected(vectors: Floats) -> tuple[Projection, Floats]:
+    """A function of its own, so that a copy of the vectors that was made for it is let go afterwards."""
     projection = fit_projection(vectors)
     return projection, projection(vectors)
 
@@ -313,8 +313,8 @@ def neighbours(known: Floats, labels: Ints, asked: Floats, classes: int, weights
     count = min(NEIGHBOURS, len(known))
     directions = _unit(known).T
     votes = np.empty((len(asked), classes))
-    for start in range(0, len(asked), BLOCK_ROWS):
-        similar = _unit(asked[start : start + BLOCK_ROWS]) @ directions  # (B, M)
+    for some, into in zip(in_parts(asked, BLOCK_ROWS), in_parts(votes, BLOCK_ROWS), strict=True):
+        similar = _unit(some) @ directions  # (B, M)
         nearest = largest(similar, count)
         similar = np.take_along_axis(similar, nearest, axis=1)
         shares = np.exp((similar - similar.max(axis=1, keepdims=True)) / NEIGHBOUR_REACH)
@@ -322,7 +322,7 @@ def neighbours(known: Floats, labels: Ints, asked: Floats, classes: int, weights
         shares *= weights[nearest]
         cells = np.arange(len(similar))[:, None] * classes + labels[nearest]
         counted = np.bincount(cells.ravel(), shares.ravel(), minlength=len(similar) * classes)
-        votes[start : start + BLOCK_ROWS] = counted.reshape(-1, classes)
+        into[:] = counted.reshape(-1, classes)
     return np.asarray((votes + sizes) / (votes.sum(axis=1, keepdims=True) + 1), dtype=np.float32)
 
 

@@ -127,9 +127,8 @@ def _ranked(queries: Floats, vectors: Floats, k: int, rows: Ints, columns: Ints)
     """The k best of the pairs of each row, (B, k) each; ties by column."""
     # BLAS sums in another order at the edge of a block; equal vectors must come out equal.
     exact = np.empty(len(rows), np.float32)
-    for start in range(0, len(rows), PAIRS):
-        some = slice(start, start + PAIRS)
-        exact[some] = np.einsum("ij,ij->i", queries[rows[some]], vectors[columns[some]], dtype=np.float64)
+    for one, other, into in zip(*(in_parts(values, PAIRS) for values in (rows, columns, exact)), strict=True):
+        into[:] = np.einsum("ij,ij->i", queries[one], vectors[other], dtype=np.float64)
     order = np.lexsort((columns, -exact, rows))
     rows, columns, exact = rows[order], columns[order], exact[order]
     rank = np.arange(len(rows)) - np.searchsorted(rows, rows)
@@ -227,8 +226,6 @@ def _widen(index: Any, dimensions: int, asked: Floats, wanted: int, recall_of: C
     """
     most = min(index.nlist, index.nlist * dimensions // (4 * index.d))
     index.nprobe = 8
-    recall = recall_of(index.search(asked, wanted)[1])
-    while recall < ENOUGH and index.nprobe < most:
+    while (recall := recall_of(index.search(asked, wanted)[1])) < ENOUGH and index.nprobe < most:
         index.nprobe = min(most, index.nprobe * 3 // 2)
-        recall = recall_of(index.search(asked, wanted)[1])
     return recall
